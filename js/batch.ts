@@ -1,0 +1,151 @@
+/** One call of the public API that has to wait: collects the answers of its requests, then settles once. */
+
+import { BatchError, UnshareableValueError } from './errors.js'
+import type { BatchId } from './engine/engine.js'
+import type { Load } from './load.js'
+import type { ResolvedBatchOptions } from './options/resolve.js'
+import type { BatchOutcome, BatchPerformanceMetrics, BatchSource } from './types.js'
+import { nameUnshareable } from './values.js'
+
+/** How a batch settles. */
+export interface Settle {
+  /** All requests are answered; `batch` has the answers. */
+  resolve(batch: Batch): void
+  /** The batch as a whole ended before that. */
+  reject(reason: unknown): void
+}
+
+/** Counts of what its requests met, in the words of `BatchPerformanceMetrics`. */
+export interface BatchCounts {
+  hits: number
+  stale: number
+  led: number
+  joined: number
+  deduplicated: number
+  groups: number
+}
+
+export class Batch {
+  readonly keys: readonly string[]
+  readonly options: ResolvedBatchOptions<never>
+  readonly startedAt: number
+  /** By position; `undefined` where the request failed. */
+  readonly results: unknown[]
+  readonly counts: BatchCounts = { hits: 0, stale: 0, led: 0, joined: 0, deduplicated: 0, groups: 0 }
+  readonly tierHits: Record<string, number> = {}
+  id: BatchId = -1
+  failures = 0
+  /** It has settled, or is about to. */
+  isOver = false
+  /** Stops watching the signal. */
+  unwatch: (() => void) | undefined
+
+  readonly #settle: Settle
+  /** By position; nothing for what was in memory. */
+  readonly #loads: (Load | undefined)[] = []
+  readonly #sources: (BatchSource | undefined)[] = []
+  readonly #reasons = new Map<number, unknown>()
+
+  constructor(keys: readonly string[], results: unknown[], options: ResolvedBatchOptions<never>, startedAt: number, settle: Settle) {
+    this.keys = keys
+    this.results = results
+    this.options = options
+    this.startedAt = startedAt
+    this.#settle = settle
+  }
+
+  /** The answer of `load` is that of the request at `index`. Answers whether it was a good one. */
+  deliver(index: number, load: Load, led: boolean): boolean {
+    this.#loads[index] = load
+    this.#sources[index] = led ? load.source : 'joined'
+    if (load.failed) return this.#fail(index, load.error)
+    const unshareable = load.delivered++ > 0 ? nameUnshareable(load.value) : undefined
+    if (unshareable !== undefined) return this.#fail(index, new UnshareableValueError(load.key, unshareable))
+    if (led && load.tierIndex >= 0) this.tierHits[load.source] = (this.tierHits[load.source] ?? 0) + 1
+    this.results[index] = load.value
+    return true
+  }
+
+  deliverStale(index: number, value: unknown): void {
+    this.#sources[index] = 'stale'
+    this.counts.stale++
+    this.results[index] = value
+  }
+
+  /** The request at `index` failed without a load. */
+  reject(index: number, reason: unknown): void {
+    this.#fail(index, reason)
+  }
+
+  /** A look-up answered the request at `index` with an expired entry. */
+  markStale(index: number): void {
+    this.#sources[index] = 'stale'
+  }
+
+  /** All requests are answered. */
+  finish(): void {
+    if (this.#close()) this.#settle.resolve(this)
+  }
+
+  /** The batch ends now, whatever is still missing. */
+  fail(reason: unknown): void {
+    if (this.#close()) this.#settle.reject(reason)
+  }
+
+  /** What became of each request. */
+  outcomes<T>(): BatchOutcome<T>[] {
+    return this.keys.map((key, index) => {
+      const load = this.#loads[index]
+      const source = this.#sources[index] ?? 'memory'
+      const ms = load === undefined ? 0 : Math.max(0, load.settledAt - this.startedAt)
+      const base = { index, key, source, ms, attempts: load?.attempts ?? 0 }
+      if (this.#reasons.has(index)) return { ...base, status: 'rejected', reason: this.#reasons.get(index) }
+      return { ...base, status: 'fulfilled', value: this.results[index] as T }
+    })
+  }
+
+  /** The first failure there was. */
+  get firstReason(): unknown {
+    return this.#reasons.values().next().value
+  }
+
+  /** The results, or the error that has them all. */
+  values<T>(): T[] {
+    if (this.failures > 0) throw new BatchError(this.outcomes<T>())
+    return this.results as T[]
+  }
+
+  metrics(now: number, busyMs: number): BatchPerformanceMetrics {
+    const { counts } = this
+    const totalTime = now - this.startedAt
+    const capacity = totalTime * this.options.maxConcurrency
+    return {
+      totalRequests: this.keys.length,
+      cachedRequests: counts.hits,
+      fetchedRequests: counts.led,
+      optimizedGroups: counts.groups,
+      totalTime,
+      avgTimePerRequest: totalTime / Math.max(1, this.keys.length),
+      concurrencyUtilization: capacity > 0 ? Math.min(1, busyMs / capacity) : 0,
+      joinedRequests: counts.joined,
+      deduplicatedRequests: counts.deduplicated,
+      staleRequests: counts.stale,
+      failedRequests: this.failures,
+      tierHits: this.tierHits,
+    }
+  }
+
+  #fail(index: number, reason: unknown): false {
+    this.failures++
+    this.#reasons.set(index, reason)
+    return false
+  }
+
+  /** Answers whether it was open. */
+  #close(): boolean {
+    if (this.isOver) return false
+    this.isOver = true
+    this.unwatch?.()
+    return true
+  }
+}

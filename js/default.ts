@@ -1,0 +1,72 @@
+/** The module-level functions: one processor, made on first use. */
+
+import { BatchProcessor } from './processor.js'
+import type {
+  BatchOptions,
+  BatchOutcome,
+  BatchProcessorConfig,
+  BatchRequest,
+  SingleOptions,
+  StorageInput,
+} from './types.js'
+
+let processor: BatchProcessor | undefined
+/** Given before the processor was needed. */
+let storage: StorageInput | undefined
+
+function current(): BatchProcessor {
+  if (processor === undefined) configure({})
+  return processor as BatchProcessor
+}
+
+/**
+ * Sets up the processor that the module-level functions use. Loads that the one before it has in flight are finished by that; what it had in
+ * memory is not carried over, the storage is, unless `config` names one.
+ *
+ * @throws `TypeError` or `RangeError` for what is wrong with `config`; the processor before it stays then.
+ */
+export function configure(config: BatchProcessorConfig): BatchProcessor {
+  const next = new BatchProcessor(config)
+  if (next.getStorage() === undefined && storage !== undefined) next.initializeStorage(storage)
+  storage = next.getStorage()
+  processor = next
+  return next
+}
+
+/** `BatchProcessor.getCachedDataBatch` of the default processor. */
+export function getCachedDataBatch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<T[]> {
+  return current().getCachedDataBatch(requests, options)
+}
+
+/** `BatchProcessor.getCachedDataBatchSettled` of the default processor. */
+export function getCachedDataBatchSettled<T>(
+  requests: readonly BatchRequest<T>[],
+  options?: BatchOptions<T>,
+): Promise<BatchOutcome<T>[]> {
+  return current().getCachedDataBatchSettled(requests, options)
+}
+
+/** `BatchProcessor.getCachedData` of the default processor. */
+export function getCachedData<T>(
+  key: string,
+  fetchFunction: BatchRequest<T>['fetchFunction'],
+  ttlOrOptions?: number | SingleOptions<T>,
+): Promise<T> {
+  return current().getCachedData(key, fetchFunction, ttlOrOptions)
+}
+
+/** Puts storage beneath the default processor's memory: a tier, tiers in the order they are asked, or a storage of plain values. */
+export function initializeStorage(next: StorageInput): void {
+  current().initializeStorage(next)
+  storage = next
+}
+
+/** Whether the default processor has storage. */
+export function isStorageInitialized(): boolean {
+  return storage !== undefined
+}
+
+/** The default processor's storage, as it was given. */
+export function getStorage(): StorageInput | undefined {
+  return storage
+}

@@ -1,0 +1,397 @@
+/**
+ * Carries out what the engine decides: calls callbacks, tells the engine how they ended, hands answers to batches, keeps the one timer.
+ *
+ * Effects are carried out in two steps. While the list is read, nothing runs that is not ours: state is moved, and what calls out (a callback,
+ * an abort, a deadline) becomes a task. Then the tasks run, one after another; whatever they set off is appended, not nested, so that
+ * callbacks that answer at once cannot overflow the stack, and the engine is never entered from within itself.
+ */
+
+import { Batch } from './batch.js'
+import { type Call, GroupCall, SingleCall } from './call.js'
+import type { Clock, TimerHandle } from './clock.js'
+import { type BatchId, type CallId, type EffectHandler, Engine, type FlightId, Outcome } from './engine/engine.js'
+import { onRetire } from './engine/instance.js'
+import { BatchTimeoutError, CircularFetchError, EngineCrashError, FetchTimeoutError } from './errors.js'
+import type { Load } from './load.js'
+import type { ResolvedConfig } from './options/resolve.js'
+import { estimateWeight, nameUnshareable } from './values.js'
+
+/** Timers of the platform overflow beyond this. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
+/** What wants to know about results on their way to the waiters. */
+export interface ResultListener {
+  /** `load`'s value is now resident, for `ttlMs`. */
+  onStored(load: Load, ttlMs: number): void
+  /** `batch` has all its answers; its callbacks ran for `busyMs` together. */
+  onDone(batch: Batch, busyMs: number): void
+}
+
+export class Dispatcher implements EffectHandler {
+  readonly engine: Engine
+  readonly #clock: Clock
+  readonly #countsWeight: boolean
+  readonly #listener: ResultListener
+  #loads: (Load | undefined)[] = []
+  #batches: (Batch | undefined)[] = []
+  #calls: (Call | undefined)[] = []
+  #openBatches = 0
+  /** Called once, when no batch waits any longer. */
+  #onIdle: (() => void)[] = []
+  #tasks: (() => void)[] = []
+  #isRunning = false
+  #timer: TimerHandle | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+  #lastNow = 0
+  #forgetRetire: (() => void) | undefined
+  /** The values that `stored` effects of a `set` mean, by position. */
+  #setting: readonly unknown[] | undefined
+
+  constructor(config: ResolvedConfig, listener: ResultListener) {
+    this.#clock = config.clock
+    this.#countsWeight = config.maxWeight !== Number.POSITIVE_INFINITY
+    this.#listener = listener
+    this.engine = new Engine(config, config.maxKeyBytes)
+  }
+
+  /** Now, on a clock that never goes back, whatever the caller's does. */
+  now(): number {
+    const now = this.#clock.now()
+    if (now > this.#lastNow) this.#lastNow = now
+    return this.#lastNow
+  }
+
+  /** Whether no batch waits for anything. */
+  get isIdle(): boolean {
+    return this.#openBatches === 0
+  }
+
+  get openBatches(): Batch[] {
+    return this.#batches.filter((batch) => batch !== undefined)
+  }
+
+  /** Settles when no batch waits any longer, or after `timeoutMs`. */
+  drained(timeoutMs: number): Promise<void> {
+    if (this.isIdle) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer =
+        timeoutMs === Number.POSITIVE_INFINITY ? undefined : this.#clock.setTimer(resolve, Math.min(timeoutMs, TIMER_MS_MAX))
+      this.#onIdle.push(() => {
+        if (timer !== undefined) this.#clock.clearTimer(timer)
+        resolve()
+      })
+    })
+  }
+
+  /** The engine is there, anew if its instance was lost. Before anything is asked of it. */
+  ensureAlive(): void {
+    if (this.engine.isLost) this.engine.revive()
+  }
+
+  /** Opens `batch` for waiting requests. */
+  open(batch: Batch): void {
+    const { options } = batch
+    batch.id = this.engine.open(options, undefined, this.now())
+    this.#batches[batch.id] = batch
+    if (this.#openBatches++ === 0) this.#forgetRetire = onRetire((cause) => this.#onCrash(cause))
+    this.after()
+  }
+
+  /** Holds all tasks back until `section` is through: nobody else gets between its calls of the engine. */
+  uninterrupted<R>(section: () => R): R {
+    const isOutermost = !this.#isRunning
+    this.#isRunning = true
+    try {
+      return section()
+    } finally {
+      if (isOutermost) {
+        this.#isRunning = false
+        this.#runTasks()
+      }
+    }
+  }
+
+  register(load: Load): void {
+    this.#loads[load.flight] = load
+  }
+
+  loadOf(flight: FlightId): Load | undefined {
+    return this.#loads[flight]
+  }
+
+  /** Drops the batch's interest in what it still waits for, and rejects it. */
+  abandon(batch: Batch, reason: unknown): void {
+    const wasOpen = this.#batches[batch.id] === batch
+    batch.fail(reason)
+    if (!wasOpen) return
+    this.#guard(() => this.engine.leave(batch.id, this.now()))
+    this.after()
+  }
+
+  /** A callback has answered for `load`, as part of `call`. */
+  succeed(call: Call, load: Load, value: unknown): void {
+    if (!this.#settleable(call, load)) return
+    load.value = value
+    load.error = undefined
+    this.#settle(call, load, this.#outcomeOf(value), this.#countsWeight ? (load.weight ?? estimateWeight(value)) : 0, 0)
+  }
+
+  /** A callback has failed for `load`, as part of `call`. */
+  fail(call: Call, load: Load, reason: unknown): void {
+    if (!this.#settleable(call, load)) return
+    load.error = reason
+    load.failed = true
+    const { retry } = load.options
+    const mayRetry = load.attempts < retry.attempts && isRetryable(retry.retryable, reason)
+    this.#settle(call, load, mayRetry ? Outcome.retryable : Outcome.failed, 0, retryAfter(reason))
+  }
+
+  /** `load`'s group left it out; its own callback is to be called. */
+  fallBack(call: Call, load: Load): void {
+    if (!this.#settleable(call, load)) return
+    load.source = 'fetch'
+    this.#guard(() => this.engine.fallBack(call.id, load.flight, this.now()))
+    this.after()
+  }
+
+  /** All is said that `call` has to say. */
+  forget(call: Call): void {
+    if (this.#calls[call.id.place] === call) this.#calls[call.id.place] = undefined
+  }
+
+  /** The callback of a call that nobody waits for any longer has ended. */
+  ended(call: Call): void {
+    this.forget(call)
+    if (this.engine.isLost) return
+    this.#guard(() => this.engine.ended(call.id, this.now()))
+    this.after()
+  }
+
+  /** A tier has answered for `load`. */
+  supply(load: Load, value: unknown, ttl: number): void {
+    load.value = value
+    load.settledAt = this.now()
+    const weight = this.#countsWeight ? (load.weight ?? estimateWeight(value)) : 0
+    this.#guard(() => this.engine.supply(load.flight, ttl, weight, this.now()))
+    this.after()
+  }
+
+  /** Neither memory nor a tier has `load`, and it is not to be fetched. */
+  refuse(load: Load, reason: unknown): void {
+    load.error = reason
+    load.failed = true
+    load.settledAt = this.now()
+    this.#guard(() => this.engine.refuse(load.flight, this.now()))
+    this.after()
+  }
+
+  /** Stores values that did not come from loads: `write` does, `values[i]` being what position `i` means. */
+  storing(values: readonly unknown[], write: () => void): void {
+    this.uninterrupted(() => {
+      write()
+      this.#setting = values
+      this.after()
+      this.#setting = undefined
+    })
+  }
+
+  /** Runs `task` when what is being done is done. */
+  defer(task: () => void): void {
+    this.#tasks.push(task)
+  }
+
+  /** To be called after each call of the engine that may have effects. */
+  after(): void {
+    if (this.engine.isLost) return
+    this.engine.carryOut(this)
+    this.#arm()
+    this.#runTasks()
+  }
+
+  // The handler: no call of the engine in here, and nothing of the user's.
+
+  startOne(id: CallId, flight: FlightId): void {
+    const load = this.#loads[flight]
+    if (load === undefined) return
+    const call = new SingleCall(this, id, load)
+    this.#calls[id.place] = call
+    this.#tasks.push(() => call.run())
+  }
+
+  startGroup(id: CallId, flights: FlightId[]): void {
+    const loads = flights.map((flight) => this.#loads[flight]).filter((load) => load !== undefined)
+    const call = new GroupCall(this, id, loads)
+    this.#calls[id.place] = call
+    this.#tasks.push(() => call.run())
+  }
+
+  deliver(id: BatchId, index: number, flight: FlightId, led: boolean): void {
+    const batch = this.#batches[id]
+    const load = this.#loads[flight]
+    if (batch === undefined || load === undefined || batch.isOver) return
+    const good = batch.deliver(index, load, led)
+    if (!good && batch.options.failFast) this.#tasks.push(() => this.abandon(batch, batch.firstReason))
+  }
+
+  deliverStale(id: BatchId, index: number, value: unknown): void {
+    this.#batches[id]?.deliverStale(index, value)
+  }
+
+  done(id: BatchId, busyMs: number): void {
+    const batch = this.#batches[id]
+    if (batch === undefined) return
+    this.#batches[id] = undefined
+    if (--this.#openBatches === 0) this.#becomeIdle()
+    if (batch.isOver) return
+    this.#listener.onDone(batch, busyMs)
+    batch.finish()
+  }
+
+  stored(from: number, ttlMs: number): unknown {
+    if (this.#setting !== undefined) return this.#setting[from]
+    const load = this.#loads[from]
+    if (load === undefined) return undefined
+    this.#listener.onStored(load, ttlMs)
+    return load.value
+  }
+
+  abort({ place, generation }: CallId): void {
+    const call = this.#calls[place]
+    if (call?.id.generation !== generation) return
+    this.#tasks.push(() => call.abort(abandoned()))
+  }
+
+  timeOut({ place, generation }: CallId): void {
+    const call = this.#calls[place]
+    if (call?.id.generation !== generation) return
+    this.#tasks.push(() => call.timeOut((key, timeoutMs) => new FetchTimeoutError(key, timeoutMs)))
+  }
+
+  timeOutBatch(id: BatchId): void {
+    const batch = this.#batches[id]
+    if (batch === undefined) return
+    this.#tasks.push(() => this.abandon(batch, new BatchTimeoutError(batch.options.timeoutMs)))
+  }
+
+  release(flight: FlightId): void {
+    const load = this.#loads[flight]
+    if (load !== undefined) load.isLive = false
+    this.#loads[flight] = undefined
+  }
+
+  cycle(id: BatchId, index: number, flights: FlightId[]): void {
+    const path = flights.map((flight) => this.#loads[flight]?.key ?? '')
+    this.#batches[id]?.reject(index, new CircularFetchError(path))
+  }
+
+  /** Runs `crossing`; if the instance is lost, everybody has been told. */
+  #guard(crossing: () => unknown): void {
+    try {
+      crossing()
+    } catch (error) {
+      if (!(error instanceof EngineCrashError)) throw error
+    }
+  }
+
+  #settleable(call: Call, load: Load): boolean {
+    return load.isLive && !this.engine.isLost && this.#calls[call.id.place] === call
+  }
+
+  #settle(call: Call, load: Load, outcome: number, weight: number, hint: number): void {
+    const now = this.now()
+    load.settledAt = now
+    this.#guard(() => this.engine.settle(call.id, load.flight, outcome, weight, hint, now))
+    this.after()
+    // It will be tried again.
+    if (load.isLive) load.failed = false
+  }
+
+  #outcomeOf(value: unknown): number {
+    if (value === undefined || nameUnshareable(value) !== undefined) return Outcome.unstored
+    return value === null ? Outcome.null : Outcome.value
+  }
+
+  #runTasks(): void {
+    if (this.#isRunning) return
+    this.#isRunning = true
+    try {
+      for (let at = 0; at < this.#tasks.length; at++) this.#tasks[at]?.()
+    } finally {
+      this.#tasks = []
+      this.#isRunning = false
+    }
+  }
+
+  #becomeIdle(): void {
+    this.#forgetRetire?.()
+    for (const resolve of this.#onIdle.splice(0)) resolve()
+  }
+
+  /** One timer, for the earliest deadline; none when there is none. */
+  #arm(): void {
+    const at = this.engine.nextDeadline
+    if (at === Number.POSITIVE_INFINITY) {
+      if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer)
+      this.#timer = undefined
+      this.#timerAt = Number.POSITIVE_INFINITY
+      return
+    }
+    // A timer that comes too early sets itself again; most deadlines are cancelled before they come.
+    if (at >= this.#timerAt) return
+    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer)
+    this.#timerAt = at
+    const ms = Math.min(Math.max(0, Math.ceil(at - this.now())), TIMER_MS_MAX)
+    this.#timer = this.#clock.setTimer(() => this.#onTimer(), ms)
+  }
+
+  #onTimer(): void {
+    this.#timer = undefined
+    this.#timerAt = Number.POSITIVE_INFINITY
+    if (this.engine.isLost) return
+    this.#guard(() => this.engine.advance(this.now()))
+    this.after()
+  }
+
+  /** The instance is gone, and with it every flight: whoever waits is told. */
+  #onCrash(cause: unknown): void {
+    const batches = this.openBatches
+    const calls = this.#calls.filter((call) => call !== undefined)
+    for (const load of this.#loads) if (load) load.isLive = false
+    this.#loads = []
+    this.#batches = []
+    this.#calls = []
+    this.#openBatches = 0
+    this.engine.values = []
+    this.#becomeIdle()
+    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer)
+    this.#timer = undefined
+    this.#timerAt = Number.POSITIVE_INFINITY
+    const error = new EngineCrashError(cause)
+    for (const batch of batches) batch.fail(error)
+    for (const call of calls) this.#tasks.push(() => call.abort(error))
+    this.#runTasks()
+  }
+}
+
+function abandoned(): DOMException | Error {
+  const message = 'nobody waits for this load any longer'
+  return typeof DOMException === 'function' ? new DOMException(message, 'AbortError') : new Error(message)
+}
+
+function isRetryable(retryable: (error: unknown) => boolean, reason: unknown): boolean {
+  try {
+    return retryable(reason) === true
+  } catch {
+    return false
+  }
+}
+
+/** How long the source asks to be left alone: an error's `retryAfterMs`, in milliseconds. */
+function retryAfter(reason: unknown): number {
+  try {
+    const hint = (reason as { retryAfterMs?: unknown } | null | undefined)?.retryAfterMs
+    return typeof hint === 'number' && hint > 0 && hint < Number.POSITIVE_INFINITY ? hint : 0
+  } catch {
+    return 0
+  }
+}

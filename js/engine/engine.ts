@@ -1,0 +1,446 @@
+/**
+ * The engine as TypeScript sees it: keys go in as strings, effects come out as calls of a handler, and the values it keeps are in
+ * `values`, by slot.
+ *
+ * Every call of the core goes through this class, and none while another is under way: user code never runs inside one. Whatever a call
+ * throws means that the instance is lost (no input reaches it unchecked): it is retired, and `EngineCrashError` thrown.
+ */
+
+import type { Core } from '../../pkg/engine.js'
+import { EngineCrashError, InvalidRangeError } from '../errors.js'
+import { createCore, currentGeneration, retireInstance } from './instance.js'
+import { measure, read, write, writeIllFormed } from './keys.js'
+
+declare const brand: unique symbol
+/** Place of a value. Never held across an `await`: slots are used again. */
+export type Slot = number & { [brand]?: 'slot' }
+export type FlightId = number & { [brand]?: 'flight' }
+export type BatchId = number & { [brand]?: 'batch' }
+
+/** One run of a callback: its place, which is used again, and the generation that tells its tenants apart. */
+export interface CallId {
+  readonly place: number
+  readonly generation: number
+}
+
+/** In a look-up's answer: not resident. */
+export const MISS = 0xffff_ffff
+/** In a look-up's answer: expired, but within what the caller takes stale; the slot is in the other bits. */
+export const STALE = 0x8000_0000
+/** Stands for "no group" and "no parent". */
+export const NONE = 0xffff_ffff
+
+/** What became of a request that missed. */
+export const How = { led: 0, joined: 1, deduplicated: 2, circular: 3 } as const
+/** How a callback answered. */
+export const Outcome = { value: 0, null: 1, unstored: 2, failed: 3, retryable: 4 } as const
+export const Grouping = { none: 0, prefix: 1, given: 2 } as const
+
+/** The numbers an engine is made with. */
+export interface EngineConfig {
+  maxEntries: number
+  maxWeight: number
+  ttl: number
+  negativeTtl: number | undefined
+  retryBudget: Readonly<{ ratio: number; burst: number }>
+}
+
+/** How the loads that a batch leads are carried out. */
+export interface BatchTerms {
+  readonly maxConcurrency: number
+  readonly fetchTimeoutMs: number
+  readonly timeoutMs: number
+  readonly retry: { attempts: number; backoffMs: number; maxBackoffMs: number; jitter: number }
+  readonly staleIfError: number
+}
+
+/** Carries effects out. Called while no call of the core is under way; must not call the engine itself, only note what to do next. */
+export interface EffectHandler {
+  startOne(call: CallId, flight: FlightId): void
+  startGroup(call: CallId, flights: FlightId[]): void
+  deliver(batch: BatchId, index: number, flight: FlightId, led: boolean): void
+  deliverStale(batch: BatchId, index: number, value: unknown): void
+  done(batch: BatchId, busyMs: number): void
+  /** Answers the value that `from` stands for, which is now stored and stays valid for `ttlMs`. */
+  stored(from: number, ttlMs: number): unknown
+  abort(call: CallId): void
+  timeOut(call: CallId): void
+  timeOutBatch(batch: BatchId): void
+  release(flight: FlightId): void
+  cycle(batch: BatchId, index: number, flights: FlightId[]): void
+}
+
+/** Counters and gauges; the fields of `Stats` in `src/stats.rs`. */
+export interface EngineStats {
+  requested: number
+  hits: number
+  joined: number
+  deduplicated: number
+  led: number
+  succeeded: number
+  failed: number
+  dropped: number
+  calls: number
+  timedOut: number
+  retried: number
+  late: number
+  stored: number
+  evicted: number
+  expired: number
+  tooHeavy: number
+  refused: number
+  fenced: number
+  entries: number
+  weight: number
+  inFlight: number
+  waiting: number
+  running: number
+  engineBytes: number
+}
+
+/** Offset of the deadline in the mail, in doubles. */
+const DEADLINE_AT = 1
+/** Words of an effect: its tag and up to three fields. */
+const EFFECT_WORDS = 4
+
+export class Engine {
+  /** The resident values, by slot. */
+  values: unknown[] = []
+  /** The lists that cross: lengths, flights, priorities. At least as long as the last `begin` asked for. */
+  words = new Uint32Array(0)
+  /** TTLs. As long as `words`. */
+  floats = new Float64Array(0)
+
+  readonly #config: EngineConfig
+  readonly #keyBytesMax: number
+  #core!: Core
+  #memory!: WebAssembly.Memory
+  #generation = -1
+  #buffer: ArrayBuffer | undefined
+  #bytes = new Uint8Array(0)
+  #mail = new Uint32Array(0)
+  #mailFloats = new Float64Array(0)
+
+  constructor(config: EngineConfig, keyBytesMax: number) {
+    this.#config = config
+    this.#keyBytesMax = keyBytesMax
+    this.revive()
+  }
+
+  /** Whether this engine's state was lost with a crashed instance. */
+  get isLost(): boolean {
+    return this.#generation !== currentGeneration()
+  }
+
+  /** Makes the engine anew, empty, in the living instance. */
+  revive(): void {
+    const { core, memory, generation } = createCore(this.#config)
+    this.#core = core
+    this.#memory = memory
+    this.#generation = generation
+    this.values = []
+    this.#call(() => core.reserve(4096, 512))
+    this.#takeViews()
+  }
+
+  /** Makes room for lists of `count` pairs, before they are written to `words` and `floats`. */
+  begin(count: number): void {
+    if (count * 2 > this.words.length) this.#reserve(this.#bytes.length, count * 2)
+    else if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+  }
+
+  /**
+   * Writes keys, joined as `joined`, their lengths in UTF-16 units in `words`; puts their lengths in bytes there instead. Throws a
+   * `RangeError` for a key over the limit; nothing has been done then.
+   */
+  writeKeys(joined: string, keys: (index: number) => string, count: number): void {
+    if (joined.length > this.#bytes.length) this.#reserve(joined.length, count * 2)
+    const { read, written } = write(joined, this.#bytes)
+    // As many bytes as units: all ASCII, so the lengths are right as they are.
+    if (read === joined.length && written === joined.length && joined.length <= this.#keyBytesMax) return
+    this.#writeKeysMeasured(joined, keys, count)
+  }
+
+  /** Writes one key; answers its length in bytes. */
+  writeKey(key: string): number {
+    if (key.length <= this.#bytes.length && this.#buffer === this.#memory.buffer) {
+      const { read, written } = write(key, this.#bytes)
+      if (read === key.length && written === key.length && written <= this.#keyBytesMax) return written
+    }
+    this.begin(1)
+    this.words[0] = key.length
+    this.#writeKeysMeasured(key, () => key, 1)
+    return this.words[0]
+  }
+
+  /** Looks up the keys written, whose lengths are in `words`; puts slots there. Answers how many missed. */
+  lookup(count: number, stale: number, now: number): number {
+    try {
+      const missed = this.#core.lookup(count, stale, now)
+      if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+      return missed
+    } catch (error) {
+      throw this.#crash(error)
+    }
+  }
+
+  /** Takes all keys written as missed, whatever is resident. */
+  missAll(count: number): number {
+    const missed = this.#call(() => this.#core.missAll(count))
+    if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+    return missed
+  }
+
+  open(terms: BatchTerms, parent: CallId | undefined, now: number): BatchId {
+    const { attempts, backoffMs, maxBackoffMs, jitter } = terms.retry
+    return this.#call(() =>
+      this.#core.open(
+        terms.maxConcurrency,
+        terms.fetchTimeoutMs,
+        terms.timeoutMs,
+        attempts,
+        backoffMs,
+        maxBackoffMs,
+        jitter,
+        terms.staleIfError,
+        parent?.place ?? NONE,
+        parent?.generation ?? 0,
+        now,
+      ),
+    )
+  }
+
+  /** After a look-up: `words` and `floats` have priorities and TTLs if `each`; `words` gets flight and `How`, for each that missed. */
+  admit(batch: BatchId, base: number, each: boolean, share: boolean, missed: number): void {
+    this.#call(() => this.#core.admit(batch, base, each, share, missed))
+    if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+  }
+
+  seal(batch: BatchId, now: number): void {
+    this.#call(() => this.#core.seal(batch, now))
+  }
+
+  /** `words` has the flights, then their groups' numbers if `grouping` is given. Answers how many groups there are. */
+  queue(batch: BatchId, count: number, grouping: number, groupSizeMax: number, now: number): number {
+    return this.#call(() => this.#core.queue(batch, count, grouping, groupSizeMax, now))
+  }
+
+  /** Answers whether the outcome was still of use. */
+  settle(call: CallId, flight: FlightId, outcome: number, weight: number, hint: number, now: number): boolean {
+    try {
+      return this.#core.settle(call.place, call.generation, flight, outcome, weight, hint, now)
+    } catch (error) {
+      throw this.#crash(error)
+    }
+  }
+
+  fallBack(call: CallId, flight: FlightId, now: number): void {
+    this.#call(() => this.#core.fallBack(call.place, call.generation, flight, now))
+  }
+
+  supply(flight: FlightId, ttl: number, weight: number, now: number): void {
+    this.#call(() => this.#core.supply(flight, ttl, weight, now))
+  }
+
+  /** The cache has no answer for a flight that is not called yet, and it is not to be called. */
+  refuse(flight: FlightId, now: number): void {
+    this.#call(() => this.#core.refuse(flight, now))
+  }
+
+  ended(call: CallId, now: number): void {
+    this.#call(() => this.#core.ended(call.place, call.generation, now))
+  }
+
+  leave(batch: BatchId, now: number): void {
+    this.#call(() => this.#core.leave(batch, now))
+  }
+
+  advance(now: number): void {
+    this.#call(() => this.#core.advance(now))
+  }
+
+  /** The slot of the key written, as a reader gets it, or `MISS`. */
+  get(bytes: number, now: number): Slot {
+    try {
+      return this.#core.get(bytes, now) >>> 0
+    } catch (error) {
+      throw this.#crash(error)
+    }
+  }
+
+  /** The same without counting as a use. */
+  peek(bytes: number, now: number): Slot {
+    return this.#call(() => this.#core.peek(bytes, now)) >>> 0
+  }
+
+  mset(count: number, now: number): void {
+    this.#call(() => this.#core.mset(count, now))
+  }
+
+  /** Answers how many had a valid entry. */
+  mdelete(count: number, now: number): number {
+    return this.#call(() => this.#core.mdelete(count, now))
+  }
+
+  clear(): void {
+    this.#call(() => this.#core.clear())
+    this.values = []
+  }
+
+  purge(now: number): void {
+    this.#call(() => this.#core.purge(now))
+  }
+
+  /** Keys of valid entries, most recently used first. */
+  keys(now: number): string[] {
+    const count = this.#call(() => this.#core.keys(now))
+    this.#takeViews()
+    let start = 0
+    return Array.from(this.words.subarray(0, count), (length) => {
+      start += length
+      return read(this.#bytes.subarray(start - length, start))
+    })
+  }
+
+  remaining(slot: Slot, now: number): number {
+    return this.#call(() => this.#core.remaining(slot, now))
+  }
+
+  get size(): number {
+    return this.#call(() => this.#core.size())
+  }
+
+  get weight(): number {
+    return this.#call(() => this.#core.weight())
+  }
+
+  stats(): EngineStats {
+    const names = this.#call(() => this.#core.stats()).split(',')
+    this.#takeViews()
+    return Object.fromEntries(names.map((name, at) => [name, this.floats[at]])) as unknown as EngineStats
+  }
+
+  /** When `advance` is to be called next; `Infinity` for never. */
+  get nextDeadline(): number {
+    if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+    return this.#mailFloats[DEADLINE_AT] ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Carries out the effects of the last call. */
+  carryOut(handler: EffectHandler): void {
+    if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+    const count = this.#mail[1] ?? 0
+    if (count === 0) return
+    const list = new Uint32Array(this.#memory.buffer, this.#mail[0], count * EFFECT_WORDS)
+    const singles = new Float32Array(list.buffer, list.byteOffset, list.length)
+    const { values } = this
+    for (let at = 0; at < list.length; at += EFFECT_WORDS) {
+      const a = list[at + 1] as number
+      const b = list[at + 2] as number
+      const c = list[at + 3] as number
+      // The tags of `Effect` in src/engine/effect.rs.
+      switch (list[at]) {
+        case 0:
+          handler.startOne({ place: a, generation: b }, c)
+          break
+        case 1:
+          handler.startGroup({ place: a, generation: b }, members(list, at, c))
+          break
+        case 3:
+          handler.deliver(a, b, c, true)
+          break
+        case 4:
+          handler.deliver(a, b, c, false)
+          break
+        case 5:
+          handler.done(a, b / 1000)
+          break
+        case 6:
+          values[a] = handler.stored(b, singles[at + 3] as number)
+          break
+        case 7:
+          values[a] = undefined
+          break
+        case 8:
+          handler.abort({ place: a, generation: b })
+          break
+        case 9:
+          handler.timeOut({ place: a, generation: b })
+          break
+        case 10:
+          handler.timeOutBatch(a)
+          break
+        case 11:
+          handler.release(a)
+          break
+        case 12:
+          handler.cycle(a, b, members(list, at, c))
+          break
+        case 13:
+          handler.deliverStale(a, b, values[c])
+          break
+        // 2, a member, belongs to the effect before it.
+      }
+    }
+    this.#mail[1] = 0
+  }
+
+  #writeKeysMeasured(joined: string, keys: (index: number) => string, count: number): void {
+    let total = 0
+    let illFormed = false
+    for (let index = 0; index < count; index++) {
+      const bytes = measure(keys(index))
+      if (bytes < 0) illFormed = true
+      const length = Math.abs(bytes)
+      if (length > this.#keyBytesMax) {
+        const message = `requests[${index}].key: expected at most ${this.#keyBytesMax} bytes, received ${length}`
+        throw new InvalidRangeError(message, 'ERR_KEY_TOO_LARGE')
+      }
+      this.words[index] = length
+      total += length
+    }
+    if (total > this.#bytes.length) this.#reserve(total, count * 2)
+    if (!illFormed) {
+      write(joined, this.#bytes)
+      return
+    }
+    let end = 0
+    for (let index = 0; index < count; index++) end = writeIllFormed(keys(index), this.#bytes, end)
+  }
+
+  #reserve(bytes: number, words: number): void {
+    // What is already written to `words` moves with it.
+    this.#call(() => this.#core.reserve(bytes, words))
+    this.#takeViews()
+  }
+
+  #takeViews(): void {
+    const { buffer } = this.#memory
+    this.#call(() => {
+      const mail = this.#core.mail()
+      this.#buffer = buffer as ArrayBuffer
+      this.#bytes = new Uint8Array(buffer, this.#core.bytes(), this.#core.bytesLength())
+      this.words = new Uint32Array(buffer, this.#core.words(), this.#core.wordsLength())
+      this.floats = new Float64Array(buffer, this.#core.floats(), this.#core.wordsLength())
+      this.#mail = new Uint32Array(buffer, mail, 2)
+      this.#mailFloats = new Float64Array(buffer, mail, 2)
+    })
+  }
+
+  #call<R>(run: () => R): R {
+    try {
+      return run()
+    } catch (error) {
+      throw this.#crash(error)
+    }
+  }
+
+  #crash(error: unknown): Error {
+    if (!this.isLost) retireInstance(error)
+    return new EngineCrashError(error)
+  }
+}
+
+function members(list: Uint32Array, at: number, count: number): FlightId[] {
+  return Array.from({ length: count }, (_, member) => list[at + EFFECT_WORDS * (member + 1) + 1] as number)
+}

@@ -1,0 +1,58 @@
+/**
+ * The one wasm instance of this copy of the package: compiled and started on first use, replaced after a trap.
+ *
+ * Rust on wasm32 aborts on panic, and after a stack overflow every call fails: what lived in the instance is lost. A trap therefore ends
+ * the *generation*; whoever holds something of an older generation has lost it, and makes it anew. The compiled module is kept.
+ */
+
+import { __wbg_reset_state, Core, type InitOutput, initSync } from '../../pkg/engine.js'
+import { compile } from '#wasm'
+import { WasmUnavailableError } from '../errors.js'
+import type { EngineConfig } from './engine.js'
+
+let module: WebAssembly.Module | undefined
+let output: InitOutput | undefined
+let generation = 0
+let retired = false
+const listeners = new Set<(cause: unknown) => void>()
+
+/** How many instances there have been; what was made under another number is gone. */
+export function currentGeneration(): number {
+  return generation
+}
+
+/** A new engine in the living instance, which is started if there is none. */
+export function createCore(config: EngineConfig): { core: Core; memory: WebAssembly.Memory; generation: number } {
+  const { memory } = start()
+  const { maxEntries, maxWeight, ttl, negativeTtl, retryBudget } = config
+  const core = new Core(maxEntries, maxWeight, ttl, negativeTtl ?? -1, retryBudget.ratio, retryBudget.burst)
+  return { core, memory, generation }
+}
+
+/** Calls `listener` when the instance is lost. Answers how to stop that. */
+export function onRetire(listener: (cause: unknown) => void): () => void {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}
+
+/** The instance has trapped: nothing of it may be called, not even to free it. */
+export function retireInstance(cause: unknown): void {
+  retired = true
+  generation++
+  for (const listener of [...listeners]) listener(cause)
+}
+
+function start(): InitOutput {
+  try {
+    if (output === undefined) {
+      module ??= compile()
+      output = initSync({ module })
+    } else if (retired) {
+      __wbg_reset_state()
+    }
+    retired = false
+    return output
+  } catch (error) {
+    throw new WasmUnavailableError(error)
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * Everything sluice throws of its own. Three families: `misuse` (mend the call), `fetch` (what you asked for failed), `internal` (our fault).
+ *
+ * Each class has a stable `code`; `instanceof SluiceError` holds for all of them, `TypeError`s and `RangeError`s included, and across
+ * copies of the package (an ES module's and a CommonJS one in the same process).
+ */
+
+import type { BatchOutcome } from './types.js'
+
+/** Which of the three families an error belongs to. */
+export type ErrorFamily = 'misuse' | 'fetch' | 'internal'
+
+/** What every error of ours has. */
+export interface SluiceErrorFields {
+  readonly code: string
+  readonly family: ErrorFamily
+  /** The key it is about, if it is about one. */
+  readonly key?: string
+  readonly cause?: unknown
+}
+
+interface Details {
+  key?: string | undefined
+  cause?: unknown
+}
+
+const BRAND = Symbol.for('sluice.error')
+
+/** The type every error of ours is an `instanceof`. Not thrown itself. */
+export abstract class SluiceError extends Error implements SluiceErrorFields {
+  declare readonly code: string
+  declare readonly family: ErrorFamily
+  declare readonly key?: string
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== SluiceError) return Function.prototype[Symbol.hasInstance].call(this, value)
+    return typeof value === 'object' && value !== null && BRAND in value
+  }
+}
+
+/** Puts the fields that all of ours share onto an error of whatever base class. */
+function brand(error: Error, name: string, code: string, family: ErrorFamily, details: Details = {}): void {
+  const hidden = (value: unknown) => ({ value, enumerable: false, configurable: true, writable: true })
+  Object.defineProperties(error, { [BRAND]: hidden(true), name: hidden(name) })
+  Object.assign(error, { code, family })
+  if (details.key !== undefined) Object.assign(error, { key: details.key })
+  if ('cause' in details) Object.defineProperty(error, 'cause', hidden(details.cause))
+}
+
+/** A value of the wrong type was given. Nothing was done. */
+export class InvalidTypeError extends TypeError implements SluiceErrorFields {
+  declare readonly code: string
+  declare readonly family: 'misuse'
+
+  constructor(message: string, code: string) {
+    super(message)
+    brand(this, 'InvalidTypeError', code, 'misuse')
+  }
+}
+
+/** A value of the right type but outside of what is allowed was given. Nothing was done. */
+export class InvalidRangeError extends RangeError implements SluiceErrorFields {
+  declare readonly code: string
+  declare readonly family: 'misuse'
+
+  constructor(message: string, code: string) {
+    super(message)
+    brand(this, 'InvalidRangeError', code, 'misuse')
+  }
+}
+
+/** The processor is closed. */
+export class ClosedError extends Error implements SluiceErrorFields {
+  declare readonly code: 'ERR_CLOSED'
+  declare readonly family: 'misuse'
+
+  constructor() {
+    super('the processor is closed')
+    brand(this, 'ClosedError', 'ERR_CLOSED', 'misuse')
+  }
+}
+
+/** A load would have to wait for itself. */
+export class CircularFetchError extends Error implements SluiceErrorFields {
+  declare readonly code: 'ERR_CIRCULAR_FETCH'
+  declare readonly family: 'misuse'
+  declare readonly key: string
+  /** The keys on the way round, the first one again at the end. */
+  readonly path: readonly string[]
+
+  constructor(path: readonly string[]) {
+    super(`circular fetch: ${path.map((key) => JSON.stringify(key)).join(' waits for ')}`)
+    brand(this, 'CircularFetchError', 'ERR_CIRCULAR_FETCH', 'misuse', { key: path.at(-1) })
+    this.path = path
+  }
+}
+
+/** A value that can be read only once (a `Response`, a stream) was the answer for several requests; the first of them has it. */
+export class UnshareableValueError extends TypeError implements SluiceErrorFields {
+  declare readonly code: 'ERR_UNSHAREABLE_VALUE'
+  declare readonly family: 'misuse'
+  declare readonly key: string
+
+  constructor(key: string, what: string) {
+    super(`${JSON.stringify(key)} was fetched as a ${what}, which only one of the requests waiting for it can read; fetch its content instead`)
+    brand(this, 'UnshareableValueError', 'ERR_UNSHAREABLE_VALUE', 'misuse', { key })
+  }
+}
+
+/** Requests of a batch failed. `errors` has their reasons, `results` the outcome of every request, the good ones included. */
+export class BatchError<T = unknown> extends AggregateError implements SluiceErrorFields {
+  declare readonly code: 'ERR_BATCH_FAILED'
+  declare readonly family: 'fetch'
+  readonly results: readonly BatchOutcome<T>[]
+  /** The keys that failed, each once. */
+  readonly keys: readonly string[]
+
+  constructor(results: readonly BatchOutcome<T>[]) {
+    const failed = results.filter((outcome) => outcome.status === 'rejected')
+    const reasons = failed.map((outcome) => outcome.reason)
+    super(reasons, `${failed.length} of ${results.length} requests failed, first ${describeFailure(failed[0])}`)
+    brand(this, 'BatchError', 'ERR_BATCH_FAILED', 'fetch', { cause: reasons[0] })
+    this.results = results
+    this.keys = [...new Set(failed.map((outcome) => outcome.key))]
+  }
+}
+
+/** A fetch did not settle before its deadline. */
+export class FetchTimeoutError extends Error implements SluiceErrorFields {
+  declare readonly code: 'ERR_FETCH_TIMEOUT'
+  declare readonly family: 'fetch'
+  declare readonly key: string
+  readonly timeoutMs: number
+
+  constructor(key: string, timeoutMs: number) {
+    super(`${JSON.stringify(key)} was not fetched within ${timeoutMs} ms`)
+    brand(this, 'FetchTimeoutError', 'ERR_FETCH_TIMEOUT', 'fetch', { key })
+    this.timeoutMs = timeoutMs
+  }
+}
+
+/** A batch was not complete at its deadline. Its loads go on for others who wait for them. */
+export class BatchTimeoutError extends Error implements SluiceErrorFields {
+  declare readonly code: 'ERR_BATCH_TIMEOUT'
+  declare readonly family: 'fetch'
+  readonly timeoutMs: number
+
+  constructor(timeoutMs: number) {
+    super(`the batch was not complete within ${timeoutMs} ms`)
+    brand(this, 'BatchTimeoutError', 'ERR_BATCH_TIMEOUT', 'fetch')
+    this.timeoutMs = timeoutMs
+  }
+}
+
+/** A `groupFetch` failed, or its deadline came, and this key of its group could not fall back to its own fetch. */
+export class GroupFetchError extends Error implements SluiceErrorFields {
+  declare readonly code: 'ERR_GROUP_FETCH'
+  declare readonly family: 'fetch'
+  declare readonly key: string
+  readonly groupKey: string
+
+  constructor(key: string, groupKey: string, cause: unknown) {
+    super(`the group fetch of ${JSON.stringify(groupKey)} failed for ${JSON.stringify(key)}`)
+    brand(this, 'GroupFetchError', 'ERR_GROUP_FETCH', 'fetch', { key, cause })
+    this.groupKey = groupKey
+  }
+}
+
+/** A `groupFetch` answered in a shape that cannot be matched to its keys. */
+export class GroupContractError extends TypeError implements SluiceErrorFields {
+  declare readonly code: 'ERR_GROUP_CONTRACT'
+  declare readonly family: 'misuse'
+  declare readonly key: string
+  readonly groupKey: string
+
+  constructor(key: string, groupKey: string, message: string) {
+    super(`groupFetch of ${JSON.stringify(groupKey)}: ${message}`)
+    brand(this, 'GroupContractError', 'ERR_GROUP_CONTRACT', 'misuse', { key })
+    this.groupKey = groupKey
+  }
+}
+
+/** A `groupFetch` left a key out, and `onMissing` is `'error'`. */
+export class MissingResultError extends Error implements SluiceErrorFields {
+  declare readonly code: 'ERR_MISSING_RESULT'
+  declare readonly family: 'fetch'
+  declare readonly key: string
+  readonly groupKey: string
+
+  constructor(key: string, groupKey: string) {
+    super(`the group fetch of ${JSON.stringify(groupKey)} did not answer for ${JSON.stringify(key)}`)
+    brand(this, 'MissingResultError', 'ERR_MISSING_RESULT', 'fetch', { key })
+    this.groupKey = groupKey
+  }
+}
+
+/** `cache: 'only-if-cached'`, and neither memory nor a tier has the key. */
+export class NotCachedError extends Error implements SluiceErrorFields {
+  declare readonly code: 'ERR_NOT_CACHED'
+  declare readonly family: 'fetch'
+  declare readonly key: string
+
+  constructor(key: string) {
+    super(`${JSON.stringify(key)} is not cached`)
+    brand(this, 'NotCachedError', 'ERR_NOT_CACHED', 'fetch', { key })
+  }
+}
+
+/** The engine crashed; a new one is in its place. What was cached in memory is gone, nothing else. */
+export class EngineCrashError extends Error implements SluiceErrorFields {
+  declare readonly code: 'ERR_ENGINE_CRASHED'
+  declare readonly family: 'internal'
+
+  constructor(cause: unknown) {
+    super(`the engine crashed (${cause instanceof Error ? cause.message : String(cause)}); please report this`)
+    brand(this, 'EngineCrashError', 'ERR_ENGINE_CRASHED', 'internal', { cause })
+  }
+}
+
+/** This runtime cannot run WebAssembly, or forbids it. */
+export class WasmUnavailableError extends Error implements SluiceErrorFields {
+  declare readonly code: 'ERR_WASM_UNAVAILABLE'
+  declare readonly family: 'internal'
+
+  constructor(cause: unknown) {
+    super('WebAssembly is not available here (it is switched off, forbidden by policy, or out of address space)')
+    brand(this, 'WasmUnavailableError', 'ERR_WASM_UNAVAILABLE', 'internal', { cause })
+  }
+}
+
+function describeFailure(outcome: { key: string; reason: unknown } | undefined): string {
+  if (outcome === undefined) return ''
+  return `${JSON.stringify(outcome.key)}: ${describeReason(outcome.reason)}`
+}
+
+/** A reason in a few words, whatever it is; never throws. */
+function describeReason(reason: unknown): string {
+  try {
+    return reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason)
+  } catch {
+    return 'a reason that cannot be shown'
+  }
+}

@@ -1,0 +1,44 @@
+/** The wrapper's side of a flight: the callback that answers it, and the answer. */
+
+import type { FlightId } from './engine/engine.js'
+import type { ResolvedBatchOptions } from './options/resolve.js'
+import type { BatchRequest, BatchSource } from './types.js'
+
+export class Load {
+  readonly flight: FlightId
+  readonly key: string
+  readonly request: BatchRequest<unknown>
+  /** As it was when the request came: the caller may change the request meanwhile. */
+  readonly fetchFunction: BatchRequest<unknown>['fetchFunction']
+  readonly weight: number | undefined
+  /** Of the batch that leads: its callbacks and its rules for groups and retries. */
+  readonly options: ResolvedBatchOptions<never>
+
+  /** What `customGrouper` answered. */
+  groupKey: string | undefined
+  value: unknown
+  error: unknown
+  failed = false
+  source: BatchSource = 'fetch'
+  /** How often a callback was called for it. */
+  attempts = 0
+  /** When it had its answer, on the processor's clock. */
+  settledAt = 0
+  /** How many requests have had its answer. */
+  delivered = 0
+  /** Its flight has not ended. */
+  isLive = true
+  /** The answer came from this tier: tiers above it may get a copy. -1: from no tier. */
+  tierIndex = -1
+  /** When the tier's entry expires, in epoch milliseconds. */
+  tierExpiresAt = Number.POSITIVE_INFINITY
+
+  constructor(flight: FlightId, request: BatchRequest<unknown>, key: string, options: ResolvedBatchOptions<never>) {
+    this.flight = flight
+    this.key = key
+    this.request = request
+    this.fetchFunction = request.fetchFunction
+    this.weight = request.weight
+    this.options = options
+  }
+}

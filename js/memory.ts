@@ -1,0 +1,174 @@
+/** The in-memory cache alone, synchronous: what an lru-cache was used for, over the same entries the batches use. */
+
+import type { Dispatcher } from './dispatcher.js'
+import { type Engine, MISS } from './engine/engine.js'
+import { misuse, verify } from './options/checks.js'
+import { REQUEST_FIELDS } from './options/declarations.js'
+import type { SetEntry, SetOptions } from './types.js'
+import { estimateWeight } from './values.js'
+
+/** Marks a `null` among the lengths that cross. */
+const NULL_BIT = 0x8000_0000
+
+const CHECKS = new Map(REQUEST_FIELDS.map(({ name, check }) => [name, check]))
+
+/**
+ * A processor's resident entries. Nothing here fetches, waits, or asks a tier: `set` and `delete` change memory alone (and keep loads in flight from
+ * overwriting it). The processor's own `set` and `delete` change the tiers, too.
+ */
+export class MemoryCache {
+  readonly #dispatcher: Dispatcher
+  readonly #countsWeight: boolean
+
+  /** @internal Made by the processor. */
+  constructor(dispatcher: Dispatcher, countsWeight: boolean) {
+    this.#dispatcher = dispatcher
+    this.#countsWeight = countsWeight
+  }
+
+  /** The value of `key`, `undefined` if there is no valid one. Counts as a use. */
+  get<T = unknown>(key: string): T | undefined {
+    const engine = this.#engine(key)
+    const slot = engine.get(engine.writeKey(key), this.#dispatcher.now())
+    return slot === MISS ? undefined : (engine.values[slot] as T)
+  }
+
+  /** Whether `key` has a valid value. Not a use. */
+  has(key: string): boolean {
+    const engine = this.#engine(key)
+    return engine.peek(engine.writeKey(key), this.#dispatcher.now()) !== MISS
+  }
+
+  /** As `get`, but not a use. */
+  peek<T = unknown>(key: string): T | undefined {
+    const engine = this.#engine(key)
+    const slot = engine.peek(engine.writeKey(key), this.#dispatcher.now())
+    return slot === MISS ? undefined : (engine.values[slot] as T)
+  }
+
+  /** Milliseconds the value of `key` stays valid; 0 if there is none, `Infinity` if it never expires. */
+  remainingTtl(key: string): number {
+    const engine = this.#engine(key)
+    const now = this.#dispatcher.now()
+    const slot = engine.peek(engine.writeKey(key), now)
+    return slot === MISS ? 0 : engine.remaining(slot, now)
+  }
+
+  /** Keeps `value`. `undefined` and a `ttl` of 0 remove what there is. */
+  set(key: string, value: unknown, options: SetOptions = {}): this {
+    this.mset([{ ...options, key, value }])
+    return this
+  }
+
+  /** Removes `key`. Answers whether it had a valid value. */
+  delete(key: string): boolean {
+    return this.mdelete([key]) > 0
+  }
+
+  /** The values in the order of `keys`, `undefined` where there is none. */
+  mget<T = unknown>(keys: readonly string[]): (T | undefined)[] {
+    verifyKeys(keys)
+    return keys.map((key) => this.get<T>(key))
+  }
+
+  /** Keeps many values, or none if one of the entries is not right. */
+  mset(entries: readonly SetEntry[]): void {
+    verifyEntries(entries)
+    const engine = this.#living()
+    const values = entries.map(({ value }) => value)
+    const weights = entries.map(({ value, weight }) => (this.#countsWeight ? (weight ?? estimateWeight(value)) : 0))
+    this.#dispatcher.storing(values, () => {
+      this.#write(engine, entries, (index) => entries[index]?.key ?? '')
+      entries.forEach(({ value, ttl }, index) => {
+        const length = engine.words[index] as number
+        engine.words[index] = value === null ? length + NULL_BIT : length
+        engine.words[entries.length + index] = weights[index] as number
+        engine.floats[index] = value === undefined ? 0 : (ttl ?? Number.NaN)
+      })
+      engine.mset(entries.length, this.#dispatcher.now())
+    })
+  }
+
+  /** Removes many keys. Answers how many had a valid value. */
+  mdelete(keys: readonly string[]): number {
+    verifyKeys(keys)
+    const engine = this.#living()
+    return this.#dispatcher.uninterrupted(() => {
+      this.#write(engine, keys, (index) => keys[index] ?? '')
+      const deleted = engine.mdelete(keys.length, this.#dispatcher.now())
+      this.#dispatcher.after()
+      return deleted
+    })
+  }
+
+  /** Removes everything. Loads in flight answer who waits for them, and are not stored. */
+  clear(): void {
+    this.#living().clear()
+  }
+
+  /** Removes what has expired and was not asked for since. Happens by itself as entries are added. */
+  purgeStale(): void {
+    this.#living().purge(this.#dispatcher.now())
+    this.#dispatcher.after()
+  }
+
+  /** The keys of all valid values, most recently used first. */
+  keys(): IterableIterator<string> {
+    return this.#living().keys(this.#dispatcher.now()).values()
+  }
+
+  /** Entries held; expired ones may be among them until they are swept. */
+  get size(): number {
+    return this.#living().size
+  }
+
+  /** What all entries weigh together; 0 where `maxWeight` is not given. */
+  get weight(): number {
+    return this.#living().weight
+  }
+
+  #engine(key: string): Engine {
+    if (typeof key !== 'string') verify('key', key, CHECKS.get('key') as never, 'ERR_INVALID_KEY')
+    return this.#living()
+  }
+
+  #living(): Engine {
+    this.#dispatcher.ensureAlive()
+    return this.#dispatcher.engine
+  }
+
+  #write(engine: Engine, items: readonly unknown[], keyAt: (index: number) => string): void {
+    engine.begin(items.length)
+    let joined = ''
+    for (let index = 0; index < items.length; index++) {
+      const key = keyAt(index)
+      joined += key
+      engine.words[index] = key.length
+    }
+    engine.writeKeys(joined, keyAt, items.length)
+  }
+}
+
+export function verifyKeys(keys: unknown, where = 'keys'): asserts keys is readonly string[] {
+  if (!Array.isArray(keys)) throw misuse(where, { expected: 'an array of strings', outOfRange: false }, keys, 'ERR_INVALID_KEY')
+  for (let index = 0; index < keys.length; index++) {
+    verify(`${where}[${index}]`, keys[index], CHECKS.get('key') as never, 'ERR_INVALID_KEY')
+  }
+}
+
+export function verifyEntries(entries: unknown): asserts entries is readonly SetEntry[] {
+  if (!Array.isArray(entries)) {
+    throw misuse('entries', { expected: 'an array of { key, value }', outOfRange: false }, entries, 'ERR_INVALID_ENTRIES')
+  }
+  entries.forEach((entry: unknown, index) => {
+    const where = `entries[${index}]`
+    if (typeof entry !== 'object' || entry === null) {
+      throw misuse(where, { expected: '{ key, value }', outOfRange: false }, entry, 'ERR_INVALID_ENTRIES')
+    }
+    for (const name of ['key', 'ttl', 'tags', 'weight'] as const) {
+      const value = (entry as Record<string, unknown>)[name]
+      if (value === undefined && name !== 'key') continue
+      verify(`${where}.${name}`, value, CHECKS.get(name) as never, name === 'key' ? 'ERR_INVALID_KEY' : 'ERR_INVALID_ENTRIES')
+    }
+  })
+}

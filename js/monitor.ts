@@ -1,0 +1,75 @@
+/** Keeps what the last batches were like. */
+
+import type { BatchPerformanceMetrics } from './types.js'
+
+/** Batches remembered. */
+export const HISTORY_MAX = 100
+
+const NO_TIERS: Readonly<Record<string, number>> = Object.freeze({})
+
+/** The metrics of the last 100 batches, and their averages. Every processor has one (`processor.monitor`); others can be made and fed by hand. */
+export class BatchPerformanceMonitor {
+  #history: BatchPerformanceMetrics[] = []
+  /** Where the next one goes: the history is a ring. */
+  #next = 0
+
+  /** Remembers one batch, forgetting the oldest beyond 100. */
+  recordBatch(metrics: BatchPerformanceMetrics): void {
+    this.#history[this.#next] = metrics
+    this.#next = (this.#next + 1) % HISTORY_MAX
+  }
+
+  /** @internal A batch of `count` requests, all of them hits, begun at `startedAt`. */
+  recordHits(count: number, clock: { now(): number }, startedAt: number): void {
+    if (count === 0) return
+    const totalTime = clock.now() - startedAt
+    this.recordBatch({
+      totalRequests: count,
+      cachedRequests: count,
+      fetchedRequests: 0,
+      optimizedGroups: 0,
+      totalTime,
+      avgTimePerRequest: totalTime / count,
+      concurrencyUtilization: 0,
+      joinedRequests: 0,
+      deduplicatedRequests: 0,
+      staleRequests: 0,
+      failedRequests: 0,
+      tierHits: NO_TIERS,
+    })
+  }
+
+  /** The batches remembered, oldest first. */
+  getHistory(): BatchPerformanceMetrics[] {
+    return [...this.#history.slice(this.#next), ...this.#history.slice(0, this.#next)]
+  }
+
+  /** The mean of each figure over the batches remembered; `undefined` before the first. `tierHits` are means per batch, too. */
+  getAverageMetrics(): BatchPerformanceMetrics | undefined {
+    const history = this.#history
+    if (history.length === 0) return undefined
+    const mean = (of: (metrics: BatchPerformanceMetrics) => number): number =>
+      history.reduce((sum, metrics) => sum + of(metrics), 0) / history.length
+    const tiers = new Set(history.flatMap(({ tierHits }) => Object.keys(tierHits)))
+    return {
+      totalRequests: mean((metrics) => metrics.totalRequests),
+      cachedRequests: mean((metrics) => metrics.cachedRequests),
+      fetchedRequests: mean((metrics) => metrics.fetchedRequests),
+      optimizedGroups: mean((metrics) => metrics.optimizedGroups),
+      totalTime: mean((metrics) => metrics.totalTime),
+      avgTimePerRequest: mean((metrics) => metrics.avgTimePerRequest),
+      concurrencyUtilization: mean((metrics) => metrics.concurrencyUtilization),
+      joinedRequests: mean((metrics) => metrics.joinedRequests),
+      deduplicatedRequests: mean((metrics) => metrics.deduplicatedRequests),
+      staleRequests: mean((metrics) => metrics.staleRequests),
+      failedRequests: mean((metrics) => metrics.failedRequests),
+      tierHits: Object.fromEntries([...tiers].map((name) => [name, mean(({ tierHits }) => tierHits[name] ?? 0)])),
+    }
+  }
+
+  /** Forgets all batches. */
+  reset(): void {
+    this.#history = []
+    this.#next = 0
+  }
+}

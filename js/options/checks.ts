@@ -1,0 +1,141 @@
+/**
+ * The checks that options and requests share, and the one grammar of their messages: what was expected, what came, its type.
+ *
+ * A check answers `undefined` for what is right, else the expectation in words and whether the type was wrong or the value.
+ */
+
+import { InvalidRangeError, InvalidTypeError } from '../errors.js'
+
+export interface Complaint {
+  readonly expected: string
+  /** The type is right, the value is not. */
+  readonly outOfRange: boolean
+}
+
+export interface Check {
+  (value: unknown): Complaint | undefined
+}
+
+/** The highest priority; the lowest is its negative. */
+export const PRIORITY_MAX = 1_000_000
+
+export const anInteger = (min: number, max = 2 ** 31 - 1): Check => {
+  const expected = `an integer from ${group(min)} to ${group(max)}`
+  return (value) => {
+    if (typeof value !== 'number') return { expected, outOfRange: false }
+    return Number.isInteger(value) && value >= min && value <= max ? undefined : { expected, outOfRange: true }
+  }
+}
+
+/** An integer of at least `min`, or `Infinity`. */
+export const anIntegerOrInfinity = (min: number): Check => {
+  const expected = `an integer of at least ${group(min)}, or Infinity`
+  return (value) => {
+    if (typeof value !== 'number') return { expected, outOfRange: false }
+    const right = value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && value >= min)
+    return right ? undefined : { expected, outOfRange: true }
+  }
+}
+
+/** Milliseconds greater than zero, `Infinity` included. */
+export const aDuration: Check = (value) => {
+  const expected = 'milliseconds greater than 0, or Infinity'
+  if (typeof value !== 'number') return { expected, outOfRange: false }
+  return value > 0 ? undefined : { expected, outOfRange: true }
+}
+
+/** Milliseconds, zero and `Infinity` included. */
+export const aTtl: Check = (value) => {
+  const expected = 'milliseconds of at least 0, or Infinity'
+  if (typeof value !== 'number') return { expected, outOfRange: false }
+  return value >= 0 ? undefined : { expected, outOfRange: true }
+}
+
+export const aBoolean: Check = (value) =>
+  typeof value === 'boolean' ? undefined : { expected: 'a boolean', outOfRange: false }
+
+export const aFunction: Check = (value) =>
+  typeof value === 'function' ? undefined : { expected: 'a function', outOfRange: false }
+
+export const aKey: Check = (value) =>
+  typeof value === 'string' ? undefined : { expected: 'a string', outOfRange: false }
+
+/** 0 is allowed: such entries count for `maxEntries` only. */
+export const aWeight: Check = anInteger(0, 2 ** 32 - 1)
+
+export const oneOf = (...names: readonly string[]): Check => {
+  const expected = `one of ${names.map((name) => `'${name}'`).join(', ')}`
+  return (value) => {
+    if (typeof value === 'string' && names.includes(value)) return undefined
+    return { expected, outOfRange: typeof value === 'string' }
+  }
+}
+
+export const aPriority: Check = (value) => {
+  const expected = `'high', 'normal', 'low', or an integer from -${group(PRIORITY_MAX)} to ${group(PRIORITY_MAX)}`
+  if (value === 'high' || value === 'normal' || value === 'low') return undefined
+  if (typeof value !== 'number') return { expected, outOfRange: typeof value === 'string' }
+  return Number.isInteger(value) && Math.abs(value) <= PRIORITY_MAX ? undefined : { expected, outOfRange: true }
+}
+
+export const tagList: Check = (value) => {
+  const right = Array.isArray(value) && value.every((tag) => typeof tag === 'string')
+  return right ? undefined : { expected: 'an array of strings', outOfRange: false }
+}
+
+/** An object with these methods. */
+export const withMethods = (what: string, ...methods: readonly string[]): Check => {
+  return (value) => {
+    const right = isObject(value) && methods.every((name) => typeof value[name] === 'function')
+    return right ? undefined : { expected: what, outOfRange: false }
+  }
+}
+
+/** Anything with the shape of an `AbortSignal`, polyfills included. */
+export const aSignal: Check = (value) => {
+  const right = isObject(value) && typeof value.aborted === 'boolean' && typeof value.addEventListener === 'function'
+  return right ? undefined : { expected: 'an AbortSignal', outOfRange: false }
+}
+
+/** Throws what is wrong with `value`, if anything is; `where` names it, as in `requests[3].ttl`. */
+export function verify(where: string, value: unknown, check: Check, code = 'ERR_INVALID_OPTION'): void {
+  const complaint = check(value)
+  if (complaint !== undefined) throw misuse(where, complaint, value, code)
+}
+
+/** The error for `value` not being what was expected. */
+export function misuse(where: string, complaint: Complaint, value: unknown, code: string): Error {
+  const message = `${where}: expected ${complaint.expected}, received ${show(value)}`
+  return complaint.outOfRange ? new InvalidRangeError(message, code) : new InvalidTypeError(message, code)
+}
+
+/** A value in a few words with its type; never throws, never calls what it shows. */
+export function show(value: unknown): string {
+  if (value === null) return 'null'
+  switch (typeof value) {
+    case 'undefined':
+      return 'undefined'
+    case 'string':
+      return `${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)} (string)`
+    case 'number':
+      return `${Object.is(value, -0) ? '-0' : value} (number)`
+    case 'bigint':
+      return `${value}n (bigint)`
+    case 'boolean':
+      return `${value} (boolean)`
+    case 'symbol':
+      return 'a symbol'
+    case 'function':
+      return 'a function'
+    default:
+      return Array.isArray(value) ? 'an array' : 'an object'
+  }
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
+}
+
+function group(integer: number): string {
+  return integer.toString().replace(/\B(?=(\d{3})+$)/g, ',')
+}

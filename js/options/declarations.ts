@@ -1,0 +1,317 @@
+/**
+ * Every option, declared once: its type in words, default, check and prose. The resolved defaults, the messages, the README's table and
+ * the Standard Schema all come from here.
+ */
+
+import {
+  aBoolean,
+  aDuration,
+  aFunction,
+  aKey,
+  anInteger,
+  anIntegerOrInfinity,
+  aPriority,
+  aSignal,
+  aTtl,
+  aWeight,
+  type Check,
+  oneOf,
+  tagList,
+  withMethods,
+} from './checks.js'
+import { aRetry, aRetryBudget, DEFAULT_RETRY, DEFAULT_RETRY_BUDGET } from './retry.js'
+import { aStorage } from './storage.js'
+
+export interface Declaration {
+  readonly name: string
+  /** For the README's table. */
+  readonly type: string
+  /** `undefined`: there is none, and leaving the option out means leaving the feature out. */
+  readonly default: unknown
+  /** The default in words, where the value does not say it. */
+  readonly defaultProse?: string
+  readonly check: Check
+  readonly prose: string
+  /** In a batch's options: the field of the processor's config that this one falls back to. */
+  readonly from?: string
+}
+
+const HOUR_MS = 3_600_000
+const groupings = ['none', 'prefix', 'custom'] as const
+const missings = ['fallback', 'undefined', 'null', 'error'] as const
+const cacheModes = ['default', 'reload', 'only-if-cached', 'no-store'] as const
+const quoted = (names: readonly string[]) => names.map((name) => `'${name}'`).join(' | ')
+
+/** Fields of one request. */
+export const REQUEST_FIELDS: readonly Declaration[] = [
+  {
+    name: 'key',
+    type: 'string',
+    default: undefined,
+    defaultProse: 'required',
+    check: aKey,
+    prose: 'What it is kept under. Compared whole; any string is a key, the empty one too.',
+  },
+  {
+    name: 'fetchFunction',
+    type: '(context) => T | Promise<T>',
+    default: undefined,
+    defaultProse: 'required',
+    check: aFunction,
+    prose: 'Gets the value when nothing has it. Called at most once per load, whatever the number of requests.',
+  },
+  {
+    name: 'ttl',
+    type: 'number (ms)',
+    default: undefined,
+    defaultProse: "the processor's `ttl`",
+    check: aTtl,
+    prose: 'How long the value stays valid. `0`: share the load, do not store. `Infinity`: never expires.',
+  },
+  {
+    name: 'priority',
+    type: "'high' | 'normal' | 'low' | number",
+    default: 'normal',
+    check: aPriority,
+    prose: 'Higher starts sooner: 1, 0, -1, or an integer. First come, first served among equals; waiting ages, so low never starves.',
+  },
+  {
+    name: 'tags',
+    type: 'string[]',
+    default: undefined,
+    defaultProse: 'none',
+    check: tagList,
+    prose: 'Names for `invalidate({ tag })`.',
+  },
+  {
+    name: 'weight',
+    type: 'number',
+    default: undefined,
+    defaultProse: "an estimate of the value's bytes",
+    check: aWeight,
+    prose: 'What the entry counts against `maxWeight`.',
+  },
+]
+
+/** Options of one batch. */
+export const BATCH_OPTIONS: readonly Declaration[] = [
+  {
+    name: 'maxConcurrency',
+    type: 'number',
+    default: 5,
+    check: anInteger(1),
+    prose: 'Most callbacks of this batch running at once.',
+    from: 'defaultConcurrency',
+  },
+  {
+    name: 'groupingStrategy',
+    type: quoted(groupings),
+    default: 'prefix',
+    check: oneOf(...groupings),
+    prose: "How missing keys are grouped: not at all, by the key's first two `:`-parts, or by `customGrouper`.",
+    from: 'groupingStrategy',
+  },
+  {
+    name: 'customGrouper',
+    type: '(key) => string | null',
+    default: undefined,
+    defaultProse: 'none',
+    check: aFunction,
+    prose: "The group of a key, for `groupingStrategy: 'custom'`. `null` or `undefined` leaves the key ungrouped.",
+  },
+  {
+    name: 'deduplication',
+    type: 'boolean',
+    default: true,
+    check: aBoolean,
+    prose: '`false`: every request fetches for itself, whatever is cached or in flight.',
+  },
+  {
+    name: 'maxBatchSize',
+    type: 'number',
+    default: 50,
+    check: anInteger(1),
+    prose: 'The most keys one group fetch gets; larger groups are split.',
+    from: 'maxBatchSize',
+  },
+  {
+    name: 'groupFetch',
+    type: '({ groupKey, keys, requests, signal }) => …',
+    default: undefined,
+    defaultProse: 'none',
+    check: aFunction,
+    prose:
+      'Fetches the missing keys of a group in one call. Answers a Map, an object, an array in the order of `keys`, or an (async) iterable of `[key, value]`. A group of one uses its own `fetchFunction`.',
+  },
+  {
+    name: 'onMissing',
+    type: quoted(missings),
+    default: 'fallback',
+    check: oneOf(...missings),
+    prose: 'What becomes of keys that a group fetch left out: their own `fetchFunction`, `undefined`, `null`, or an error.',
+  },
+  {
+    name: 'groupFallbackLimit',
+    type: 'number',
+    default: 32,
+    check: anInteger(0),
+    prose: 'Most keys of one failed group fetch that fall back to their own `fetchFunction`; the others reject with its error as `cause`.',
+  },
+  {
+    name: 'signal',
+    type: 'AbortSignal',
+    default: undefined,
+    defaultProse: 'none',
+    check: aSignal,
+    prose: "Drops this batch's interest: it rejects with `signal.reason`; loads nobody else waits for are aborted.",
+  },
+  {
+    name: 'timeoutMs',
+    type: 'number (ms)',
+    default: Number.POSITIVE_INFINITY,
+    check: aDuration,
+    prose: "Deadline of the whole batch. Without one, its fetches' deadlines bound it.",
+    from: 'timeoutMs',
+  },
+  {
+    name: 'fetchTimeoutMs',
+    type: 'number (ms)',
+    default: 30_000,
+    check: aDuration,
+    prose: 'Deadline of one call of a callback, from its start. A late answer is dropped.',
+    from: 'fetchTimeoutMs',
+  },
+  {
+    name: 'retry',
+    type: '{ attempts, backoffMs, maxBackoffMs, jitter, retryable }',
+    default: DEFAULT_RETRY,
+    defaultProse: 'no retries',
+    check: aRetry,
+    prose:
+      'Tries of one load in all (`attempts`, 1), the doubling backoff between them (100 ms up to 10,000 ms), the part of it left to chance (`jitter`, 1), and which errors are worth it (`retryable(error)`). An error with `retryAfterMs` is not retried sooner.',
+    from: 'retry',
+  },
+  {
+    name: 'failFast',
+    type: 'boolean',
+    default: false,
+    check: aBoolean,
+    prose: '`true`: reject at the first failure and drop interest in the rest. Else wait for all, then throw a `BatchError` with all outcomes.',
+  },
+  {
+    name: 'cache',
+    type: quoted(cacheModes),
+    default: 'default',
+    check: oneOf(...cacheModes),
+    prose:
+      "`'reload'`: fetch although cached, and store. `'only-if-cached'`: fetch nothing; what is missing rejects with `NotCachedError`. `'no-store'`: neither read nor stored, but loads in flight are shared.",
+  },
+  {
+    name: 'staleWhileRevalidate',
+    type: 'number (ms)',
+    default: 0,
+    check: aTtl,
+    prose: 'How long after its expiry an entry is still answered at once, while one grouped batch in the background fetches it anew.',
+    from: 'staleWhileRevalidate',
+  },
+  {
+    name: 'staleIfError',
+    type: 'number (ms)',
+    default: 0,
+    check: aTtl,
+    prose: 'How long after its expiry an entry is still the answer when its fetch fails.',
+    from: 'staleIfError',
+  },
+]
+
+const inherited = (name: string): Declaration => {
+  const found = BATCH_OPTIONS.find((option) => option.name === name)
+  if (found === undefined) throw new Error(`no batch option ${name}`)
+  return { ...found, prose: `Default of every batch's \`${name}\`.` }
+}
+
+/** Fields of a processor's config. */
+export const CONFIG_OPTIONS: readonly Declaration[] = [
+  { ...inherited('maxConcurrency'), name: 'defaultConcurrency' },
+  {
+    name: 'enableOptimizations',
+    type: 'boolean',
+    default: true,
+    check: aBoolean,
+    prose: '`false`: keys are never grouped; each missing one is fetched by its own `fetchFunction`.',
+  },
+  inherited('groupingStrategy'),
+  inherited('maxBatchSize'),
+  inherited('timeoutMs'),
+  inherited('fetchTimeoutMs'),
+  inherited('retry'),
+  {
+    name: 'retryBudget',
+    type: '{ ratio, burst }',
+    default: DEFAULT_RETRY_BUDGET,
+    defaultProse: '{ ratio: 0.2, burst: 100 }',
+    check: aRetryBudget,
+    prose: 'Retries shared by all loads: each load earns `ratio` of one, and at most `burst` can be saved (so many there are at first).',
+  },
+  inherited('staleWhileRevalidate'),
+  inherited('staleIfError'),
+  {
+    name: 'maxEntries',
+    type: 'number',
+    default: 10_000,
+    check: anIntegerOrInfinity(1),
+    prose: 'Most entries in memory.',
+  },
+  {
+    name: 'maxWeight',
+    type: 'number',
+    default: Number.POSITIVE_INFINITY,
+    check: anIntegerOrInfinity(1),
+    prose: 'Most weight in memory, in bytes by default. A value heavier than all of it is never stored.',
+  },
+  {
+    name: 'ttl',
+    type: 'number (ms)',
+    default: HOUR_MS,
+    check: aTtl,
+    prose: 'How long a value stays valid whose request does not say.',
+  },
+  {
+    name: 'negativeTtl',
+    type: 'number (ms)',
+    default: undefined,
+    defaultProse: 'as any value',
+    check: aTtl,
+    prose: 'How long a `null` stays valid.',
+  },
+  {
+    name: 'maxKeyBytes',
+    type: 'number',
+    default: 2 ** 20,
+    check: anInteger(1, 2 ** 26),
+    prose: 'Longest key, in UTF-8 bytes.',
+  },
+  {
+    name: 'storage',
+    type: 'Tier | ValueStorage | (Tier | ValueStorage)[]',
+    default: undefined,
+    defaultProse: 'none',
+    check: aStorage,
+    prose: 'Where values are kept beneath memory, in the order they are asked.',
+  },
+  {
+    name: 'storageTimeoutMs',
+    type: 'number (ms)',
+    default: 1000,
+    check: aDuration,
+    prose: 'Deadline of one operation of a tier; past it, a read is a miss.',
+  },
+  {
+    name: 'clock',
+    type: 'Clock',
+    default: undefined,
+    defaultProse: "the runtime's",
+    check: withMethods('a Clock', 'now', 'wallNow', 'setTimer', 'clearTimer'),
+    prose: 'Where time comes from; for tests in virtual time.',
+  },
+]

@@ -1,0 +1,149 @@
+/**
+ * Options resolved once: checked against their declarations, defaults filled in, frozen. Positive names only; unknown names are errors
+ * with a suggestion.
+ */
+
+import { type Clock, systemClock } from '../clock.js'
+import type {
+  BatchOptions,
+  BatchProcessorConfig,
+  BatchRequest,
+  CacheMode,
+  GroupFetch,
+  GroupingStrategy,
+  OnMissing,
+  Priority,
+  StorageInput,
+} from '../types.js'
+import { isObject, misuse, verify } from './checks.js'
+import { BATCH_OPTIONS, CONFIG_OPTIONS, type Declaration, REQUEST_FIELDS } from './declarations.js'
+import { DEFAULT_RETRY, DEFAULT_RETRY_BUDGET, type ResolvedRetry, type ResolvedRetryBudget } from './retry.js'
+import { suggest } from './suggest.js'
+
+export interface ResolvedBatchOptions<T = unknown> {
+  readonly maxConcurrency: number
+  readonly groupingStrategy: GroupingStrategy
+  readonly customGrouper: ((key: string) => string | null | undefined) | undefined
+  readonly deduplication: boolean
+  readonly maxBatchSize: number
+  readonly groupFetch: GroupFetch<T> | undefined
+  readonly onMissing: OnMissing
+  readonly groupFallbackLimit: number
+  readonly signal: AbortSignal | undefined
+  readonly timeoutMs: number
+  readonly fetchTimeoutMs: number
+  readonly retry: ResolvedRetry
+  readonly failFast: boolean
+  readonly cache: CacheMode
+  readonly staleWhileRevalidate: number
+  readonly staleIfError: number
+}
+
+export interface ResolvedConfig {
+  readonly enableOptimizations: boolean
+  readonly retryBudget: ResolvedRetryBudget
+  readonly maxEntries: number
+  readonly maxWeight: number
+  readonly ttl: number
+  readonly negativeTtl: number | undefined
+  readonly maxKeyBytes: number
+  readonly storage: StorageInput | undefined
+  readonly storageTimeoutMs: number
+  readonly clock: Clock
+  /** What a batch that gives no options does. */
+  readonly batchDefaults: ResolvedBatchOptions
+}
+
+/** The priorities that have names. */
+const PRIORITIES = { high: 1, normal: 0, low: -1 }
+
+export function resolveConfig(config: BatchProcessorConfig = {}): ResolvedConfig {
+  const read = readOptions('config', config, CONFIG_OPTIONS)
+  const resolved: Record<string, unknown> = {}
+  for (const { name, default: fallback } of CONFIG_OPTIONS) resolved[name] = read[name] ?? fallback
+  resolved.clock ??= systemClock
+  resolved.retryBudget = Object.freeze({ ...DEFAULT_RETRY_BUDGET, ...defined(read.retryBudget) })
+  if (resolved.maxEntries === Number.POSITIVE_INFINITY && resolved.maxWeight === Number.POSITIVE_INFINITY) {
+    const complaint = { expected: 'a finite number unless maxWeight is finite', outOfRange: true }
+    throw misuse('config.maxEntries', complaint, Number.POSITIVE_INFINITY, 'ERR_INVALID_OPTION')
+  }
+  const batchDefaults: Record<string, unknown> = {}
+  for (const { name, default: fallback, from } of BATCH_OPTIONS) {
+    batchDefaults[name] = from === undefined ? fallback : (read[from] ?? fallback)
+  }
+  batchDefaults.retry = resolveRetry(read.retry, DEFAULT_RETRY)
+  if (resolved.enableOptimizations === false) batchDefaults.groupingStrategy = 'none'
+  resolved.batchDefaults = Object.freeze(batchDefaults)
+  return Object.freeze(resolved) as unknown as ResolvedConfig
+}
+
+export function resolveBatchOptions<T>(options: BatchOptions<T> | undefined, config: ResolvedConfig): ResolvedBatchOptions<T> {
+  if (options === undefined && config.batchDefaults.groupingStrategy !== 'custom') return config.batchDefaults as ResolvedBatchOptions<T>
+  const read = readOptions('options', options ?? {}, BATCH_OPTIONS)
+  const resolved = { ...config.batchDefaults, ...defined(read) } as Record<string, unknown>
+  if (read.retry !== undefined) resolved.retry = resolveRetry(read.retry, config.batchDefaults.retry)
+  if (!config.enableOptimizations) resolved.groupingStrategy = 'none'
+  if (resolved.groupingStrategy === 'custom' && resolved.customGrouper === undefined) {
+    const complaint = { expected: "a function, as groupingStrategy is 'custom'", outOfRange: false }
+    throw misuse('options.customGrouper', complaint, undefined, 'ERR_INVALID_OPTION')
+  }
+  return resolved as unknown as ResolvedBatchOptions<T>
+}
+
+/** Checks the fields of one request that the fast path has not; the first that is wrong throws, named by its index. */
+export function verifyRequest(request: unknown, index: number): asserts request is BatchRequest<unknown> {
+  const where = `requests[${index}]`
+  if (!isObject(request)) {
+    throw misuse(where, { expected: 'an object', outOfRange: false }, request, 'ERR_INVALID_REQUESTS')
+  }
+  for (const { name, check } of REQUEST_FIELDS) {
+    const value = request[name]
+    if (value === undefined && name !== 'key' && name !== 'fetchFunction') continue
+    verify(`${where}.${name}`, value, check, name === 'key' ? 'ERR_INVALID_KEY' : 'ERR_INVALID_REQUESTS')
+  }
+}
+
+export function resolvePriority(priority: Priority | undefined): number {
+  return typeof priority === 'number' ? priority : PRIORITIES[priority ?? 'normal']
+}
+
+/**
+ * The declared options of `input`, each read once. Own properties and those of a class count, what somebody put on `Object.prototype`
+ * does not.
+ */
+export function readOptions(where: string, input: unknown, declarations: readonly Declaration[]): Record<string, unknown> {
+  if (!isObject(input) || Array.isArray(input) || typeof input === 'function') {
+    throw misuse(where, { expected: 'an object', outOfRange: false }, input, 'ERR_INVALID_OPTION')
+  }
+  const names = declarations.map(({ name }) => name)
+  for (const name of Object.keys(input)) {
+    if (names.includes(name)) continue
+    const complaint = { expected: `no option of this name${suggest(name, names)}`, outOfRange: false }
+    throw misuse(`${where}.${name}`, complaint, input[name], 'ERR_UNKNOWN_OPTION')
+  }
+  const read: Record<string, unknown> = {}
+  for (const { name, check } of declarations) {
+    if (!isOwnOrInherited(input, name)) continue
+    const value = input[name]
+    if (value === undefined) continue
+    verify(`${where}.${name}`, value, check)
+    read[name] = value
+  }
+  return read
+}
+
+function isOwnOrInherited(input: object, name: string): boolean {
+  for (let at: object | null = input; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+    if (Object.hasOwn(at, name)) return true
+  }
+  return false
+}
+
+function resolveRetry(given: unknown, defaults: ResolvedRetry): ResolvedRetry {
+  return given === undefined ? defaults : Object.freeze({ ...defaults, ...defined(given) })
+}
+
+/** The fields that are not `undefined`. */
+function defined(fields: unknown): object {
+  return Object.fromEntries(Object.entries(fields ?? {}).filter(([, value]) => value !== undefined))
+}

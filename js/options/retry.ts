@@ -1,0 +1,61 @@
+/** The `retry` option and the processor's `retryBudget`: their fields, each with its default and check. */
+
+import type { RetryBudgetOptions, RetryOptions } from '../types.js'
+import { aFunction, anInteger, aTtl, type Check, type Complaint, isObject } from './checks.js'
+
+/** `retry` with every field filled in. */
+export type ResolvedRetry = Readonly<Filled<RetryOptions>>
+/** `retryBudget` with every field filled in. */
+export type ResolvedRetryBudget = Readonly<Filled<RetryBudgetOptions>>
+
+type Filled<Options> = { [Name in keyof Options]-?: NonNullable<Options[Name]> }
+
+export const DEFAULT_RETRY: ResolvedRetry = Object.freeze({
+  attempts: 1,
+  backoffMs: 100,
+  maxBackoffMs: 10_000,
+  jitter: 1,
+  retryable: () => true,
+})
+
+export const DEFAULT_RETRY_BUDGET: ResolvedRetryBudget = Object.freeze({ ratio: 0.2, burst: 100 })
+
+const aShare: Check = (value) => {
+  const expected = 'a number from 0 to 1'
+  if (typeof value !== 'number') return { expected, outOfRange: false }
+  return value >= 0 && value <= 1 ? undefined : { expected, outOfRange: true }
+}
+
+const aCount: Check = (value) => {
+  const expected = 'a finite number of at least 0'
+  if (typeof value !== 'number') return { expected, outOfRange: false }
+  return value >= 0 && value < Number.POSITIVE_INFINITY ? undefined : { expected, outOfRange: true }
+}
+
+/** An object of these fields, each of them optional. */
+const fields = (checks: Readonly<Record<string, Check>>): Check => {
+  const names = Object.keys(checks)
+  return (value): Complaint | undefined => {
+    if (!isObject(value) || typeof value === 'function') {
+      return { expected: `an object of ${names.join(', ')}`, outOfRange: false }
+    }
+    for (const name of Object.keys(value)) {
+      if (!names.includes(name)) return { expected: `an object of ${names.join(', ')} (not ${name})`, outOfRange: false }
+    }
+    for (const name of names) {
+      const complaint = value[name] === undefined ? undefined : checks[name]?.(value[name])
+      if (complaint !== undefined) return { ...complaint, expected: `${name} to be ${complaint.expected}` }
+    }
+    return undefined
+  }
+}
+
+export const aRetry = fields({
+  attempts: anInteger(1),
+  backoffMs: aTtl,
+  maxBackoffMs: aTtl,
+  jitter: aShare,
+  retryable: aFunction,
+})
+
+export const aRetryBudget = fields({ ratio: aShare, burst: aCount })

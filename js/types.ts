@@ -1,0 +1,326 @@
+/**
+ * The public shapes of sluice: what a caller hands in and what comes back.
+ *
+ * Durations are milliseconds throughout; times of day are epoch milliseconds. Defaults and checks of every option are declared
+ * once, in `options/declarations.ts`.
+ */
+
+import type { Clock } from './clock.js'
+
+/** `high` is 1, `normal` is 0, `low` is -1; any integer from -1,000,000 to 1,000,000 says it finer. Higher starts sooner. */
+export type Priority = 'high' | 'normal' | 'low' | number
+
+/** What a `fetchFunction` is handed. Every field is read when it is used; an unused `signal` costs nothing. */
+export interface FetchContext {
+  /** The key to load. */
+  readonly key: string
+  /** Aborted when nobody waits for this load any longer, at its deadline, and when the processor closes. */
+  readonly signal: AbortSignal
+  /** 1 for the first try of this load, 2 for its first retry, and so on. */
+  readonly attempt: number
+}
+
+/** One thing to get: its key, and how to fetch it if nothing has it. */
+export interface BatchRequest<T> {
+  /** Compared whole, code unit by code unit; the empty string is a key like any other. */
+  key: string
+  /** Called at most once per load. A plain value counts as resolved, a throw as rejected. `undefined` is delivered but not stored. */
+  fetchFunction: (context: FetchContext) => T | Promise<T>
+  /** Milliseconds the value stays valid. `0`: share the load, do not store. `Infinity`: never expires. Default: the processor's `ttl`. */
+  ttl?: number | undefined
+  /** Default `'normal'`. */
+  priority?: Priority | undefined
+  /** Names by which `invalidate({ tag })` finds the entry. */
+  tags?: readonly string[] | undefined
+  /** What the entry counts against `maxWeight`. Default: an estimate of the value's bytes. */
+  weight?: number | undefined
+}
+
+/** `'none'`: no groups. `'prefix'`: the key's first two `:`-parts. `'custom'`: what `customGrouper` answers. */
+export type GroupingStrategy = 'none' | 'prefix' | 'custom'
+
+/** What a `groupFetch` is handed: the missing keys of one group, at most `maxBatchSize` of them. */
+export interface GroupFetchContext<T> {
+  readonly groupKey: string
+  readonly keys: readonly string[]
+  /** `requests[i]` asked for `keys[i]`. */
+  readonly requests: readonly BatchRequest<T>[]
+  /** Aborted when no key of the group has a waiter any longer, at the deadline, and when the processor closes. */
+  readonly signal: AbortSignal
+}
+
+/** What a `groupFetch` may answer: by key, or an array in the order of `keys`. An `Error` as a value rejects that key alone. */
+export type GroupResult<T> =
+  | ReadonlyMap<string, T | Error>
+  | Readonly<Record<string, T | Error>>
+  | readonly (T | Error)[]
+  | Iterable<readonly [string, T | Error]>
+  | AsyncIterable<readonly [string, T | Error]>
+
+/** Fetches all the keys of a group in one call. */
+export type GroupFetch<T> = (context: GroupFetchContext<T>) => GroupResult<T> | Promise<GroupResult<T>>
+
+/** What becomes of a key that a group fetch did not answer. */
+export type OnMissing = 'fallback' | 'undefined' | 'null' | 'error'
+
+/** How failed loads are tried again. */
+export interface RetryOptions {
+  /** Tries of one load in all, the first included. Default 1: no retries. */
+  attempts?: number | undefined
+  /** Milliseconds before the first retry; doubled for each further one. Default 100. */
+  backoffMs?: number | undefined
+  /** Default 10,000. */
+  maxBackoffMs?: number | undefined
+  /** The part of the backoff left to chance: 0 none, 1 all of it ("full jitter"). Default 1. */
+  jitter?: number | undefined
+  /** Whether an error is worth another try. Default: every one. A throw counts as no. */
+  retryable?: ((error: unknown) => boolean) | undefined
+}
+
+/** Retries shared by all loads of a processor, so that a dead source is not hammered. */
+export interface RetryBudgetOptions {
+  /** Retries earned by each load: 0 to 1. Default 0.2. */
+  ratio?: number | undefined
+  /** Retries there are at first, and the most that can be saved. Default 100. */
+  burst?: number | undefined
+}
+
+/** How a batch uses what is cached. */
+export type CacheMode = 'default' | 'reload' | 'only-if-cached' | 'no-store'
+
+/** How one batch is to be carried out. Unknown names are errors. */
+export interface BatchOptions<T = unknown> {
+  /** Most callbacks of this batch running at once. Default 5. */
+  maxConcurrency?: number | undefined
+  /** How missing keys are grouped. Default `'prefix'`. */
+  groupingStrategy?: GroupingStrategy | undefined
+  /** The group of a key, for `groupingStrategy: 'custom'`; `null` or `undefined` leaves the key ungrouped. */
+  customGrouper?: ((key: string) => string | null | undefined) | undefined
+  /** `false`: every request fetches for itself and joins nothing. Default `true`. */
+  deduplication?: boolean | undefined
+  /** The most keys one group fetch gets. Default 50. */
+  maxBatchSize?: number | undefined
+  /** Fetches the missing keys of a group in one call. A group of one uses its own `fetchFunction`. */
+  groupFetch?: GroupFetch<T> | undefined
+  /** What becomes of keys a group fetch left out. Default `'fallback'`: their own `fetchFunction`. */
+  onMissing?: OnMissing | undefined
+  /** Most keys of one failed group fetch that fall back to their own `fetchFunction`; the others reject. Default 32. */
+  groupFallbackLimit?: number | undefined
+  /** Drops this batch's interest in what it waits for; the batch rejects with `signal.reason`. */
+  signal?: AbortSignal | undefined
+  /** Deadline of the whole batch. Default `Infinity`: the deadlines of its fetches bound it. */
+  timeoutMs?: number | undefined
+  /** Deadline of one fetch. Default 30,000. */
+  fetchTimeoutMs?: number | undefined
+  /** `true`: reject at the first failure and drop interest in the rest. Default `false`: wait for all. */
+  failFast?: boolean | undefined
+  /** Default: no retries. */
+  retry?: RetryOptions | undefined
+  /** Default `'default'`: answer from memory and tiers, fetch the rest, store it. */
+  cache?: CacheMode | undefined
+  /** How long after its expiry an entry is still answered at once, while it is fetched anew in the background. Default 0. */
+  staleWhileRevalidate?: number | undefined
+  /** How long after its expiry an entry is still the answer when its fetch fails. Default 0. */
+  staleIfError?: number | undefined
+}
+
+/** Options of a batch, and of the one request in it. */
+export type SingleOptions<T = unknown> = BatchOptions<T> & Omit<BatchRequest<T>, 'key' | 'fetchFunction'>
+
+/**
+ * Where a value came from: `'memory'`, `'stale'` (expired, within what the batch takes stale), `'joined'` (a load that another request had
+ * begun), `'fetch'`, `'group'`, or the name of a tier.
+ */
+export type BatchSource = 'memory' | 'stale' | 'joined' | 'fetch' | 'group' | (string & {})
+
+interface OutcomeBase {
+  /** The request's position in the batch. */
+  readonly index: number
+  readonly key: string
+  readonly source: BatchSource
+  /** From the call to this outcome, in milliseconds; 0 for what was in memory. */
+  readonly ms: number
+  /** How often the load's callback was called; 0 where none was. */
+  readonly attempts: number
+}
+
+export interface FulfilledOutcome<T> extends OutcomeBase {
+  readonly status: 'fulfilled'
+  readonly value: T
+}
+
+export interface RejectedOutcome extends OutcomeBase {
+  readonly status: 'rejected'
+  readonly reason: unknown
+}
+
+/** What became of one request. */
+export type BatchOutcome<T> = FulfilledOutcome<T> | RejectedOutcome
+
+/** What is kept of one finished batch. Times in milliseconds. */
+export interface BatchPerformanceMetrics {
+  totalRequests: number
+  /** Answered from memory. */
+  cachedRequests: number
+  /** Loads begun for this batch's keys (joins and duplicates not counted). */
+  fetchedRequests: number
+  /** Groups the missing keys fell into. */
+  optimizedGroups: number
+  totalTime: number
+  avgTimePerRequest: number
+  /** Callback time over `maxConcurrency` × batch time: 0 to 1. */
+  concurrencyUtilization: number
+  /** Requests that shared a load begun by another call. */
+  joinedRequests: number
+  /** Requests that shared a load begun by an earlier request of the same batch. */
+  deduplicatedRequests: number
+  /** Answered with an expired entry, by `staleWhileRevalidate` or `staleIfError`. */
+  staleRequests: number
+  /** Requests that ended rejected. */
+  failedRequests: number
+  /** Hits per storage tier, by its name. */
+  tierHits: Readonly<Record<string, number>>
+}
+
+/** One value kept by a tier. `expiresAt` in epoch milliseconds; without it, the entry does not expire. */
+export interface TierEntry<T = unknown> {
+  value: T
+  expiresAt?: number | undefined
+}
+
+/** A place where values are kept beneath memory. None of its failures ever reaches a reader. */
+export interface Tier {
+  /** Shown as an outcome's `source`, and in metrics. */
+  readonly name: string
+  /** The entries in the order of `keys`, `undefined` where there is none. Anything else is a miss for all. */
+  mget(keys: readonly string[]): Promise<readonly (TierEntry | undefined)[]> | readonly (TierEntry | undefined)[]
+  mset(entries: readonly (TierEntry & { key: string })[]): Promise<void> | void
+  mdelete(keys: readonly string[]): Promise<void> | void
+  clear?(): Promise<void> | void
+  keys?(): AsyncIterable<string> | Iterable<string>
+  close?(): Promise<void> | void
+}
+
+/** An application's own storage of plain values; `valueTier` makes a tier of it. Whatever has these, with or without promises. */
+export interface ValueStorage {
+  get?(key: string): unknown
+  mget?(keys: readonly string[]): unknown
+  set?(key: string, value: unknown, ttl?: number): unknown
+  mset?(entries: readonly { key: string; value: unknown; ttl?: number | undefined }[]): unknown
+  delete?(key: string): unknown
+  mdelete?(keys: readonly string[]): unknown
+  clear?(): unknown
+  close?(): unknown
+}
+
+/** What `storage` and `initializeStorage` take: a tier, tiers in the order they are asked, or a storage of plain values. */
+export type StorageInput = Tier | ValueStorage | readonly (Tier | ValueStorage)[]
+
+/** One entry for `mset`. */
+export interface SetEntry<T = unknown> {
+  key: string
+  value: T
+  ttl?: number | undefined
+  tags?: readonly string[] | undefined
+  weight?: number | undefined
+}
+
+/** How `set` stores a value. */
+export type SetOptions = Omit<SetEntry, 'key' | 'value'>
+
+/** What `invalidate` drops: exactly one of these. */
+export interface InvalidateTarget {
+  keys?: readonly string[]
+}
+
+/** How a processor is closed. */
+export interface CloseOptions {
+  /** `'drain'` (default): wait for what is in flight. `'abort'`: reject it. */
+  mode?: 'drain' | 'abort' | undefined
+  /** How long to wait. Default 10,000 milliseconds. */
+  timeoutMs?: number | undefined
+}
+
+/** Counters since the processor was made, and gauges of now. After a crash of the engine they begin anew. */
+export interface ProcessorMetrics {
+  /** Keys asked for: each is one of `hits`, `joined`, `deduplicated`, `led`. */
+  readonly requested: number
+  readonly hits: number
+  readonly joined: number
+  readonly deduplicated: number
+  /** Loads begun: each ends as one of `succeeded`, `failed`, `dropped` (its last waiter left). */
+  readonly led: number
+  readonly succeeded: number
+  readonly failed: number
+  readonly dropped: number
+  /** Callbacks called. */
+  readonly calls: number
+  readonly timedOut: number
+  readonly retried: number
+  /** Answers that came when nobody could use them any more. */
+  readonly late: number
+  readonly stored: number
+  readonly evicted: number
+  readonly expired: number
+  /** Values heavier than `maxWeight`. */
+  readonly tooHeavy: number
+  /** Values not stored because memory could not grow. */
+  readonly refused: number
+  /** Results not stored because the key was invalidated or set meanwhile. */
+  readonly fenced: number
+  readonly entries: number
+  readonly weight: number
+  readonly inFlight: number
+  readonly waiting: number
+  readonly running: number
+  /** Bytes of the engine's own structures. */
+  readonly engineBytes: number
+  readonly tiers: readonly {
+    readonly name: string
+    readonly hits: number
+    readonly misses: number
+    readonly errors: number
+    readonly writes: number
+    readonly deletes: number
+  }[]
+}
+
+/** How a `BatchProcessor` is set up. Checked once, then frozen. Unknown names are errors. */
+export interface BatchProcessorConfig {
+  /** `maxConcurrency` of batches that do not say. Default 5. */
+  defaultConcurrency?: number | undefined
+  /** `false`: missing keys are never grouped; each is fetched by its own `fetchFunction`. Default `true`. */
+  enableOptimizations?: boolean | undefined
+  /** Default `'prefix'`. */
+  groupingStrategy?: GroupingStrategy | undefined
+  /** Default 50. */
+  maxBatchSize?: number | undefined
+  /** Deadline of a whole batch. Default `Infinity`. */
+  timeoutMs?: number | undefined
+  /** Deadline of one fetch. Default 30,000. */
+  fetchTimeoutMs?: number | undefined
+  /** Default of every batch's `retry`. */
+  retry?: RetryOptions | undefined
+  /** Default `{ ratio: 0.2, burst: 100 }`. */
+  retryBudget?: RetryBudgetOptions | undefined
+  /** Default of every batch's `staleWhileRevalidate`. */
+  staleWhileRevalidate?: number | undefined
+  /** Default of every batch's `staleIfError`. */
+  staleIfError?: number | undefined
+  /** Most entries in memory. Default 10,000; `Infinity` with a finite `maxWeight`. */
+  maxEntries?: number | undefined
+  /** Most weight in memory. Default `Infinity`; weights are counted only where this is finite. */
+  maxWeight?: number | undefined
+  /** Default TTL. Default one hour. */
+  ttl?: number | undefined
+  /** TTL of `null` values. Default: as any other value. */
+  negativeTtl?: number | undefined
+  /** Longest key, in UTF-8 bytes. Default 1 MiB. */
+  maxKeyBytes?: number | undefined
+  /** Tiers beneath memory. */
+  storage?: StorageInput | undefined
+  /** Deadline of one operation of a tier. Default 1,000. */
+  storageTimeoutMs?: number | undefined
+  /** Where time comes from; a virtual one in tests. Default: the runtime's clocks and timers. */
+  clock?: Clock | undefined
+}

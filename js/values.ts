@@ -1,0 +1,60 @@
+/** What can be told about a value without knowing its type. */
+
+/** What a value of an unknown shape is taken to weigh. */
+const DEFAULT_WEIGHT = 64
+/** How deep, and how many members per level, the estimate looks. */
+const DEPTH_MAX = 4
+const MEMBERS_MAX = 32
+
+/** The name of a thing that can be read only once, if `value` is one. */
+export function nameUnshareable(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  if (typeof Response === 'function' && value instanceof Response) return 'Response'
+  if (typeof ReadableStream === 'function' && value instanceof ReadableStream) return 'ReadableStream'
+  // A Node stream of any version: readable, and with the method that only streams have.
+  const stream = value as { pipe?: unknown; read?: unknown; readable?: unknown }
+  return typeof stream.pipe === 'function' && typeof stream.read === 'function' ? 'readable stream' : undefined
+}
+
+/**
+ * About how many bytes `value` takes: exact for strings and buffers, sampled for what has members. Getters are not called, and what
+ * throws weighs as little as a number.
+ */
+export function estimateWeight(value: unknown): number {
+  try {
+    return Math.min(Math.ceil(estimate(value, 0)), 2 ** 32 - 1)
+  } catch {
+    return DEFAULT_WEIGHT
+  }
+}
+
+function estimate(value: unknown, depth: number): number {
+  if (typeof value === 'string') return 16 + value.length * 2
+  if (typeof value === 'bigint') return 24
+  if (typeof value !== 'object' || value === null) return 8
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return 64 + value.byteLength
+  if (typeof SharedArrayBuffer === 'function' && value instanceof SharedArrayBuffer) return 64 + value.byteLength
+  if (depth >= DEPTH_MAX) return DEFAULT_WEIGHT
+  if (Array.isArray(value)) return 16 + sample(value, value.length, (member) => 8 + estimate(member, depth + 1))
+  if (value instanceof Map) {
+    return 64 + sample(value, value.size, ([key, member]) => 16 + estimate(key, depth + 1) + estimate(member, depth + 1))
+  }
+  if (value instanceof Set) return 64 + sample(value, value.size, (member) => 8 + estimate(member, depth + 1))
+  const names = Object.keys(value)
+  return 24 + sample(names, names.length, (name) => {
+    const own = Object.getOwnPropertyDescriptor(value, name)
+    return 8 + (own !== undefined && 'value' in own ? estimate(own.value, depth + 1) : 8)
+  })
+}
+
+/** The sum over `members`, extrapolated from the first few. */
+function sample<M>(members: Iterable<M>, count: number, weigh: (member: M) => number): number {
+  let sum = 0
+  let seen = 0
+  for (const member of members) {
+    if (seen === MEMBERS_MAX) break
+    sum += weigh(member)
+    seen++
+  }
+  return seen === 0 ? 0 : (sum / seen) * count
+}

@@ -1,0 +1,24 @@
+/** What importing wasm means here. */
+
+/** Inlined: scripts/bundle.mjs replaces the file by what `encode` in scripts/wasm-text.mjs makes of it. */
+declare module '*/pkg/engine_bg.wasm' {
+  export interface WasmText {
+    /** The characters of the text, by place. */
+    readonly alphabet: string
+    /** How many of the last of them begin a pair. */
+    readonly pairs: number
+    /** Byte values by code. */
+    readonly values: readonly number[]
+    /** How many bytes there are. */
+    readonly length: number
+    readonly text: string
+  }
+  const encoded: WasmText
+  export default encoded
+}
+
+/** In a Worker: the runtime hands it over compiled. */
+declare module '*/engine.wasm' {
+  const compiled: WebAssembly.Module
+  export default compiled
+}

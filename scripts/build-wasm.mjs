@@ -1,0 +1,28 @@
+/**
+ * `npm run build:wasm`: makes pkg/ anew from the Rust sources. Needs Rust; what it makes is committed, so that nobody else does.
+ *
+ * The arguments are those of `cargo xtask pkg`: `npm run build:wasm -- --features test-hooks --out target/pkg-test-hooks`.
+ */
+
+import { statSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { ensureInstalled } from './setup.mjs'
+import { root, run, runNode, steps } from './steps.mjs'
+
+const args = process.argv.slice(2)
+const { out } = parseArgs({ args, options: { features: { type: 'string' }, out: { type: 'string', default: 'pkg' } } }).values
+const wasm = path.join(out, 'engine_bg.wasm')
+const bytes = () => `${statSync(path.join(root, wasm)).size.toLocaleString('en')} bytes`
+
+await steps([['build wasm', buildWasm]])
+
+async function buildWasm() {
+  // binaryen has a lock of its own: it is 104 MB that only this needs.
+  await ensureInstalled('xtask')
+  await run('cargo', ['xtask', 'pkg', ...args])
+  const compiled = bytes()
+  // On fresh output always: a second pass would give other bytes.
+  await runNode('xtask/node_modules/binaryen/bin/wasm-opt', '-O3', wasm, '-o', wasm)
+  console.log(`${wasm}: ${compiled} as compiled, ${bytes()} after wasm-opt`)
+}

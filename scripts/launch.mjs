@@ -1,0 +1,14 @@
+/** `node scripts/launch.mjs file.ts …`: sets up a fresh clone if it is one, then runs a TypeScript file of the project with the arguments. */
+
+import { ensureInstalled, setUp } from './setup.mjs'
+import { CommandFailed, run } from './steps.mjs'
+
+const [file, ...args] = process.argv.slice(2)
+try {
+  await setUp()
+  if (file.startsWith('bench/')) await ensureInstalled('bench')
+  await run(process.execPath, ['--import=tsx', file, ...args])
+} catch (error) {
+  if (!(error instanceof CommandFailed)) throw error
+  process.exitCode = error.code ?? 1
+}

@@ -1,0 +1,399 @@
+//! The boundary: converts, delegates, converts. The only file that knows wasm-bindgen.
+//!
+//! What crosses is numbers and four regions of linear memory, each at a place that moves only when [`Core::reserve`] or the engine makes it grow:
+//! `bytes` (keys, one after another), `words` and `floats` (lists in, lists out), and `mail`, which after every call says where the effects
+//! are, how many, and when the next deadline is. The caller takes its views anew when memory has grown.
+
+use std::cell::{RefCell, RefMut};
+
+use wasm_bindgen::prelude::*;
+
+use crate::config::Config;
+use crate::engine::{Effect, Engine, Grouping, MISS, Outcome, Terms, Wishes};
+use crate::hash::Seed;
+use crate::ids::{BatchId, CallId, FlightId, NONE, Slot};
+use crate::retry::{BudgetConfig, RetryTerms};
+use crate::stats::Stats;
+use crate::time::{Instant, Millis};
+
+/// In `mset`'s list of key lengths: the value is `null`.
+const NULL: u32 = 1 << 31;
+
+/// Where the effects are, after each call.
+#[repr(C)]
+struct Mail {
+    effects: *const Effect,
+    effect_count: u32,
+    next_deadline: f64,
+}
+
+struct Inner {
+    engine: Engine,
+    bytes: Vec<u8>,
+    words: Vec<u32>,
+    floats: Vec<f64>,
+    mail: Box<Mail>,
+}
+
+/// One engine.
+#[wasm_bindgen]
+pub struct Core(RefCell<Inner>);
+
+#[wasm_bindgen(start)]
+fn start() {
+    std::panic::set_hook(Box::new(|panic| {
+        let error = js_sys::Error::new(&panic.to_string());
+        error.set_name("RustPanic");
+        wasm_bindgen::throw_val(error.into());
+    }));
+}
+
+#[wasm_bindgen]
+impl Core {
+    /// `negative_ttl` below zero: there is none.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        max_entries: f64,
+        max_weight: f64,
+        ttl: f64,
+        negative_ttl: f64,
+        retry_ratio: f64,
+        retry_burst: f64,
+    ) -> Core {
+        let config = Config {
+            max_entries,
+            max_weight,
+            ttl,
+            negative_ttl: (negative_ttl >= 0.0).then_some(negative_ttl),
+            retry_budget: BudgetConfig { ratio: retry_ratio, burst: retry_burst },
+        };
+        let mail = Box::new(Mail { effects: std::ptr::null(), effect_count: 0, next_deadline: f64::INFINITY });
+        let engine = Engine::new(config, seed());
+        Self(RefCell::new(Inner { engine, bytes: Vec::new(), words: Vec::new(), floats: Vec::new(), mail }))
+    }
+
+    /// Makes room for `bytes` bytes of keys and lists of `words` numbers.
+    pub fn reserve(&self, bytes: usize, words: usize) {
+        let mut inner = self.0.borrow_mut();
+        grow(&mut inner.bytes, bytes);
+        grow(&mut inner.words, words);
+        grow(&mut inner.floats, words);
+    }
+
+    pub fn bytes(&self) -> *const u8 {
+        self.0.borrow().bytes.as_ptr()
+    }
+
+    #[wasm_bindgen(js_name = bytesLength)]
+    pub fn bytes_length(&self) -> usize {
+        self.0.borrow().bytes.len()
+    }
+
+    pub fn words(&self) -> *const u32 {
+        self.0.borrow().words.as_ptr()
+    }
+
+    /// Of `words` and `floats` alike.
+    #[wasm_bindgen(js_name = wordsLength)]
+    pub fn words_length(&self) -> usize {
+        self.0.borrow().words.len()
+    }
+
+    pub fn floats(&self) -> *const f64 {
+        self.0.borrow().floats.as_ptr()
+    }
+
+    /// Where the mail is; it never moves.
+    pub fn mail(&self) -> *const u32 {
+        std::ptr::from_ref::<Mail>(&self.0.borrow().mail).cast()
+    }
+
+    /// `words`: lengths in, slots out. Answers how many missed.
+    pub fn lookup(&self, count: usize, stale: f64, now: f64) -> u32 {
+        let inner = &mut *self.0.borrow_mut();
+        inner.engine.lookup(&inner.bytes, &mut inner.words[..count], Millis(stale), Instant(now)) as u32
+    }
+
+    /// `words`: lengths in.
+    #[wasm_bindgen(js_name = missAll)]
+    pub fn miss_all(&self, count: usize) -> u32 {
+        let inner = &mut *self.0.borrow_mut();
+        inner.engine.miss_all(&inner.bytes, &inner.words[..count]) as u32
+    }
+
+    #[allow(clippy::too_many_arguments)] // Numbers cross for free, an object does not.
+    pub fn open(
+        &self,
+        limit: u32,
+        fetch_timeout: f64,
+        timeout: f64,
+        attempts: u32,
+        backoff: f64,
+        backoff_max: f64,
+        jitter: f64,
+        stale_if_error: f64,
+        parent_place: u32,
+        parent_generation: u32,
+        now: f64,
+    ) -> u32 {
+        let mut turn = self.turn();
+        let parent = CallId { place: parent_place, generation: parent_generation };
+        let terms = Terms {
+            limit,
+            fetch_timeout: Millis(fetch_timeout),
+            timeout: Millis(timeout),
+            retry: RetryTerms { attempts, backoff: Millis(backoff), backoff_max: Millis(backoff_max), jitter },
+            parent: (parent_place != NONE).then_some(parent),
+            stale_if_error: Millis(stale_if_error),
+        };
+        turn.engine.open(terms, Instant(now)).expect("memory for a batch").0
+    }
+
+    /// With `each`, `floats` has a TTL, and `words` a priority, for each request that missed. `words`: a flight and what became of the
+    /// request out, for each.
+    pub fn admit(&self, batch: u32, base: u32, each: bool, share: bool, missed: usize) {
+        let mut turn = self.turn();
+        let Inner { engine, bytes, words, floats, .. } = &mut *turn;
+        let priorities: Vec<i32> = words[..if each { missed } else { 0 }].iter().map(|word| word.cast_signed()).collect();
+        let wishes = if each { Wishes::Each { ttls: &floats[..missed], priorities: &priorities } } else { Wishes::Default };
+        let admissions = engine.admit(BatchId(batch), bytes, base, wishes, share).expect("memory for a batch");
+        for (out, admission) in words.chunks_exact_mut(2).zip(admissions) {
+            out[0] = admission.flight.0;
+            out[1] = admission.how as u32;
+        }
+    }
+
+    pub fn seal(&self, batch: u32, now: f64) {
+        self.turn().engine.seal(BatchId(batch), Instant(now));
+    }
+
+    /// `words`: `count` flights, then with `grouping` 2 the number of each one's group. Answers how many groups there are.
+    pub fn queue(&self, batch: u32, count: usize, grouping: u32, group_size_max: usize, now: f64) -> u32 {
+        let mut turn = self.turn();
+        let Inner { engine, words, .. } = &mut *turn;
+        let flights: Vec<FlightId> = words[..count].iter().map(|&flight| FlightId(flight)).collect();
+        let grouping = match grouping {
+            0 => Grouping::None,
+            1 => Grouping::Prefix,
+            _ => Grouping::Given(&words[count..2 * count]),
+        };
+        engine.queue(BatchId(batch), &flights, grouping, group_size_max, Instant(now)).expect("memory for a batch")
+    }
+
+    /// `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try, not before `hint` milliseconds.
+    #[allow(clippy::too_many_arguments)] // As above.
+    pub fn settle(&self, place: u32, generation: u32, flight: u32, outcome: u32, weight: u32, hint: f64, now: f64) -> bool {
+        let outcome = match outcome {
+            0 => Outcome::Value { weight },
+            1 => Outcome::Null { weight },
+            2 => Outcome::Unstored,
+            other => Outcome::Failed { retryable: other == 4, hint: (hint > 0.0).then_some(Millis(hint)) },
+        };
+        let call = CallId { place, generation };
+        self.turn().engine.settle(call, FlightId(flight), outcome, Instant(now)).expect("memory for a retry")
+    }
+
+    #[wasm_bindgen(js_name = fallBack)]
+    pub fn fall_back(&self, place: u32, generation: u32, flight: u32, now: f64) {
+        let call = CallId { place, generation };
+        self.turn().engine.fall_back(call, FlightId(flight), Instant(now)).expect("memory for a call");
+    }
+
+    pub fn supply(&self, flight: u32, ttl: f64, weight: u32, now: f64) {
+        self.turn().engine.supply(FlightId(flight), Millis(ttl), weight, Instant(now));
+    }
+
+    pub fn refuse(&self, flight: u32, now: f64) {
+        self.turn().engine.refuse(FlightId(flight), Instant(now));
+    }
+
+    pub fn ended(&self, place: u32, generation: u32, now: f64) {
+        self.turn().engine.ended(CallId { place, generation }, Instant(now));
+    }
+
+    pub fn leave(&self, batch: u32, now: f64) {
+        self.turn().engine.leave(BatchId(batch), Instant(now));
+    }
+
+    pub fn advance(&self, now: f64) {
+        self.turn().engine.advance(Instant(now));
+    }
+
+    /// The slot of one key, read as a reader does; [`MISS`] if there is none.
+    pub fn get(&self, len: usize, now: f64) -> u32 {
+        let inner = &mut *self.0.borrow_mut();
+        inner.engine.get(&inner.bytes[..len], Instant(now)).map_or(MISS, |slot| slot.0)
+    }
+
+    pub fn peek(&self, len: usize, now: f64) -> u32 {
+        let inner = self.0.borrow();
+        inner.engine.peek(&inner.bytes[..len], Instant(now)).map_or(MISS, |slot| slot.0)
+    }
+
+    /// `words`: lengths (with [`NULL`] for null values), then a weight each; `floats`: a TTL each. The effects' `from` is the position.
+    pub fn mset(&self, count: usize, now: f64) {
+        let mut turn = self.turn();
+        let Inner { engine, bytes, words, floats, .. } = &mut *turn;
+        let mut start = 0;
+        for position in 0..count {
+            let len = (words[position] & !NULL) as usize;
+            let null = words[position] & NULL != 0;
+            let ttl = floats[position];
+            let ttl = (!ttl.is_nan()).then_some(Millis(ttl));
+            let key = &bytes[start..start + len];
+            engine.set(key, ttl, null, words[count + position], position as u32, Instant(now));
+            start += len;
+        }
+    }
+
+    /// `words`: lengths. Answers how many had a valid entry.
+    pub fn mdelete(&self, count: usize, now: f64) -> u32 {
+        let mut turn = self.turn();
+        let Inner { engine, bytes, words, .. } = &mut *turn;
+        let (mut start, mut deleted) = (0, 0);
+        for &len in &words[..count] {
+            let end = start + len as usize;
+            deleted += u32::from(engine.delete(&bytes[start..end], Instant(now)));
+            start = end;
+        }
+        deleted
+    }
+
+    pub fn clear(&self) {
+        self.turn().engine.clear();
+    }
+
+    pub fn purge(&self, now: f64) {
+        self.turn().engine.purge(Instant(now));
+    }
+
+    /// The keys of valid entries, most recently used first: `bytes` and, as lengths, `words` out. Answers how many.
+    pub fn keys(&self, now: f64) -> usize {
+        let mut inner = self.0.borrow_mut();
+        let (mut keys, mut lens) = (Vec::new(), Vec::new());
+        for slot in inner.engine.recent(Instant(now)) {
+            let start = keys.len();
+            inner.engine.copy_key(slot, &mut keys);
+            lens.push((keys.len() - start) as u32);
+        }
+        grow(&mut inner.bytes, keys.len());
+        grow(&mut inner.words, lens.len());
+        grow(&mut inner.floats, lens.len());
+        inner.bytes[..keys.len()].copy_from_slice(&keys);
+        inner.words[..lens.len()].copy_from_slice(&lens);
+        lens.len()
+    }
+
+    /// Milliseconds the entry at `slot` stays valid.
+    pub fn remaining(&self, slot: u32, now: f64) -> f64 {
+        self.0.borrow().engine.remaining(Slot(slot), Instant(now)).0
+    }
+
+    pub fn size(&self) -> usize {
+        self.0.borrow().engine.len()
+    }
+
+    pub fn weight(&self) -> f64 {
+        self.0.borrow().engine.weight() as f64
+    }
+
+    /// `floats` out: the values of [`Stats`]. Answers their names, joined with commas.
+    pub fn stats(&self) -> String {
+        let mut inner = self.0.borrow_mut();
+        let values = inner.engine.stats().values();
+        grow(&mut inner.words, values.len());
+        grow(&mut inner.floats, values.len());
+        inner.floats[..values.len()].copy_from_slice(&values);
+        Stats::NAMES.join(",")
+    }
+
+    /// One call that may have effects; when it ends, the mail says where they are.
+    fn turn(&self) -> Turn<'_> {
+        let mut inner = self.0.borrow_mut();
+        inner.engine.begin_turn();
+        Turn(inner)
+    }
+}
+
+#[cfg(feature = "test-hooks")]
+#[wasm_bindgen]
+impl Core {
+    /// What disagrees, or nothing.
+    pub fn validate(&self) -> Option<String> {
+        self.0.borrow().engine.validate().err()
+    }
+
+    #[wasm_bindgen(js_name = isQuiescent)]
+    pub fn is_quiescent(&self) -> bool {
+        self.0.borrow().engine.is_quiescent()
+    }
+
+    /// Panics inside of the engine's borrow, as a bug would.
+    pub fn panic(&self) {
+        let _turn = self.turn();
+        panic!("a panic on demand");
+    }
+
+    /// Overflows the shadow stack.
+    #[wasm_bindgen(js_name = overflowStack)]
+    pub fn overflow_stack(&self) -> usize {
+        #[allow(unconditional_recursion)] // That is the point.
+        fn deeper(depth: usize) -> usize {
+            let frame = [depth; 1024];
+            std::hint::black_box(&frame)[depth % 1024] + deeper(depth + 1)
+        }
+        deeper(self.size())
+    }
+
+    /// Asks for more memory than there can be, infallibly.
+    #[wasm_bindgen(js_name = exhaustMemory)]
+    pub fn exhaust_memory(&self) -> usize {
+        let mut hoard: Vec<Vec<u8>> = Vec::new();
+        loop {
+            hoard.push(vec![1; 1 << 28]);
+            std::hint::black_box(&hoard);
+        }
+    }
+}
+
+struct Turn<'a>(RefMut<'a, Inner>);
+
+impl std::ops::Deref for Turn<'_> {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Turn<'_> {
+    fn deref_mut(&mut self) -> &mut Inner {
+        &mut self.0
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let Inner { engine, mail, .. } = &mut *self.0;
+        let effects = engine.effects();
+        mail.effects = effects.as_ptr();
+        mail.effect_count = effects.len() as u32;
+        mail.next_deadline = engine.next_deadline().0;
+    }
+}
+
+fn grow<T: Clone + Default>(region: &mut Vec<T>, len: usize) {
+    if region.len() < len {
+        region.resize(len.next_power_of_two(), T::default());
+    }
+}
+
+/// From the platform's secure source; where a sandbox hides that, from `Math.random`, which is better than the same hash in every process.
+fn seed() -> Seed {
+    let mut bytes = [0; 24];
+    if getrandom::fill(&mut bytes).is_err() {
+        bytes.fill_with(|| (js_sys::Math::random() * 256.0) as u8);
+    }
+    let (words, _) = bytes.as_chunks::<8>();
+    [0, 1, 2].map(|at: usize| u64::from_le_bytes(words[at]))
+}

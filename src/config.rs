@@ -1,0 +1,38 @@
+//! How an engine is set up: plain numbers, already checked by the wrapper's one declaration of the options.
+
+use crate::retry::BudgetConfig;
+use crate::time::Millis;
+
+/// Durations in milliseconds, infinite where a bound is missing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Config {
+    pub max_entries: f64,
+    pub max_weight: f64,
+    /// What an entry lives whose request does not say.
+    pub ttl: f64,
+    /// The same for `null`s; as any value's if missing.
+    pub negative_ttl: Option<f64>,
+    pub retry_budget: BudgetConfig,
+}
+
+impl Config {
+    #[must_use]
+    pub fn entries_max(&self) -> usize {
+        // Slots are 32-bit and one value means "none".
+        if self.max_entries < f64::from(u32::MAX - 1) { self.max_entries as usize } else { (u32::MAX - 1) as usize }
+    }
+
+    #[must_use]
+    pub fn weight_max(&self) -> u64 {
+        if self.max_weight.is_finite() { self.max_weight as u64 } else { u64::MAX }
+    }
+
+    /// What a value lives whose waiters asked for `ttl`.
+    #[must_use]
+    pub fn ttl_of(&self, ttl: Option<Millis>, null: bool) -> Millis {
+        match self.negative_ttl {
+            Some(negative) if null => Millis(negative),
+            _ => ttl.unwrap_or(Millis(self.ttl)),
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! From a batch's keys to flights: look up, join or lead, group, queue.
+
+use super::{Batch, Due, Effect, Engine, Miss};
+use crate::error::OutOfMemory;
+use crate::flight::{Stage, Wish};
+use crate::ids::{BatchId, CallId, FlightId};
+use crate::retry::RetryTerms;
+use crate::schedule::Members;
+use crate::store::Lookup;
+use crate::time::{Instant, Millis};
+
+/// In a look-up's answer: not resident.
+pub const MISS: u32 = u32::MAX;
+/// Set beside the slot in a look-up's answer: expired, but within what the caller takes stale.
+pub const STALE: u32 = 1 << 31;
+
+/// How the loads that a batch leads are carried out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Terms {
+    /// Most callbacks at once.
+    pub limit: u32,
+    /// Deadline of one call.
+    pub fetch_timeout: Millis,
+    /// Deadline of the batch.
+    pub timeout: Millis,
+    pub retry: RetryTerms,
+    /// The running call that waits for this batch.
+    pub parent: Option<CallId>,
+    /// How long ago an entry may have expired to be served when its load fails.
+    pub stale_if_error: Millis,
+}
+
+/// What the missed requests ask for, by their position among the misses.
+#[derive(Clone, Copy, Debug)]
+pub enum Wishes<'a> {
+    /// Default TTL and priority 0, all of them.
+    Default,
+    /// A TTL each (`NaN`: the default), and a priority each.
+    Each { ttls: &'a [f64], priorities: &'a [i32] },
+}
+
+/// What became of a missed request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admission {
+    pub flight: FlightId,
+    pub how: How,
+}
+
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// It leads a new flight.
+    Led = 0,
+    /// It waits for a flight that another batch began.
+    Joined = 1,
+    /// It waits for a flight that an earlier request of its own batch waits for.
+    Deduplicated = 2,
+    /// It would wait for itself; [`Effect::Cycle`] says by way of whom.
+    Circular = 3,
+}
+
+/// How flights are put into groups.
+#[derive(Clone, Copy, Debug)]
+pub enum Grouping<'a> {
+    None,
+    /// By the key's first two `:`-parts.
+    Prefix,
+    /// As the caller says, by position; [`crate::ids::NONE`] for none.
+    Given(&'a [u32]),
+}
+
+impl Engine {
+    /// Looks all keys up. `keys` holds them one after another; `words` has the length of each in bytes and gets the answers: a slot, a slot
+    /// with [`STALE`] set, or [`MISS`]. Answers how many missed; those are remembered until [`Engine::admit`] or the next look-up.
+    pub fn lookup(&mut self, keys: &[u8], words: &mut [u32], stale: Millis, now: Instant) -> usize {
+        self.store.keep_stale(stale);
+        self.forget_misses();
+        let mut start = 0;
+        for (index, word) in words.iter_mut().enumerate() {
+            let len = *word as usize;
+            let key = &keys[start..start + len];
+            let hash = self.hasher.hash(key);
+            *word = match self.store.lookup(hash, key, now, stale) {
+                Lookup::Hit(slot) => slot.0,
+                Lookup::Stale(slot) => slot.0 | STALE,
+                Lookup::Miss => {
+                    self.misses.push(Miss { index: index as u32, hash, start, len });
+                    MISS
+                }
+            };
+            start += len;
+        }
+        self.stats.requested += words.len() as u64;
+        self.stats.hits += (words.len() - self.misses.len()) as u64;
+        self.misses.len()
+    }
+
+    /// Takes all keys as missed, for batches that must not be answered from memory.
+    pub fn miss_all(&mut self, keys: &[u8], lens: &[u32]) -> usize {
+        self.forget_misses();
+        let mut start = 0;
+        for (index, &len) in lens.iter().enumerate() {
+            let len = len as usize;
+            let hash = self.hasher.hash(&keys[start..start + len]);
+            self.misses.push(Miss { index: index as u32, hash, start, len });
+            start += len;
+        }
+        self.stats.requested += lens.len() as u64;
+        self.misses.len()
+    }
+
+    /// What a look-up missed and no admission followed up was all that was wanted of it.
+    fn forget_misses(&mut self) {
+        self.stats.missed += self.misses.len() as u64;
+        self.misses.clear();
+    }
+
+    /// Opens a batch for requests that missed.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn open(&mut self, terms: Terms, now: Instant) -> Result<BatchId, OutOfMemory> {
+        self.store.keep_stale(terms.stale_if_error);
+        let batch = self.flights.open()?;
+        self.schedule.open(batch, terms.limit)?;
+        let deadline = if terms.timeout < Millis::FOREVER {
+            Some(self.deadlines.set(now.plus(terms.timeout), Due::Batch(batch))?)
+        } else {
+            None
+        };
+        if let Some(more) = (batch.at() + 1).checked_sub(self.batches.len()) {
+            self.batches.try_reserve(more)?;
+            self.batches.resize_with(batch.at() + 1, || None);
+        }
+        self.batches[batch.at()] = Some(Batch { terms, deadline, sealed: false, answered: false, announced: false, led: 0 });
+        if let Some(parent) = terms.parent
+            && self.schedule.get(parent).is_some()
+        {
+            self.nested.push((batch, parent));
+            self.suspend(parent, now);
+        }
+        Ok(batch)
+    }
+
+    /// Lets the requests that missed in the look-up just done wait in `batch`, their positions counted from `base`. With `share`, they join
+    /// flights that can be joined, and theirs can be. Answers what became of each.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn admit(
+        &mut self,
+        batch: BatchId,
+        keys: &[u8],
+        base: u32,
+        wishes: Wishes,
+        share: bool,
+    ) -> Result<&[Admission], OutOfMemory> {
+        self.admissions.clear();
+        let misses = std::mem::take(&mut self.misses);
+        let parent = self.batch(batch).terms.parent;
+        for (position, miss) in misses.iter().enumerate() {
+            let key = &keys[miss.start..miss.start + miss.len];
+            let (ttl, priority) = match wishes {
+                Wishes::Default => (None, 0),
+                Wishes::Each { ttls, priorities } => {
+                    let ttl = ttls[position];
+                    ((!ttl.is_nan()).then_some(Millis(ttl)), priorities[position])
+                }
+            };
+            let wish = Wish { index: base + miss.index, ttl, priority };
+            let joinable = if share { self.flights.joinable(miss.hash, key) } else { None };
+            let admission = match joinable {
+                Some(flight) if self.reject_cycle(flight, parent, batch, wish.index) => {
+                    self.stats.joined += 1;
+                    Admission { flight, how: How::Circular }
+                }
+                Some(flight) => self.join(flight, batch, wish)?,
+                None => {
+                    let flight = self.flights.begin(miss.hash, key, batch, share)?;
+                    self.flights.wait(flight, batch, wish)?;
+                    self.batch_mut(batch).led += 1;
+                    self.stats.led += 1;
+                    Admission { flight, how: How::Led }
+                }
+            };
+            self.admissions.push(admission);
+        }
+        self.misses = misses;
+        self.misses.clear();
+        Ok(&self.admissions)
+    }
+
+    fn join(&mut self, flight: FlightId, batch: BatchId, wish: Wish) -> Result<Admission, OutOfMemory> {
+        let before = self.flights.get(flight).expect("a joinable flight is there");
+        let (priority, stage) = (before.priority, before.stage);
+        let how = if self.flights.last_waiter_is_of(flight, batch) { How::Deduplicated } else { How::Joined };
+        self.flights.wait(flight, batch, wish)?;
+        if wish.priority > priority
+            && let Stage::Called(call) = stage
+        {
+            self.reprioritize(call);
+        }
+        match how {
+            How::Deduplicated => self.stats.deduplicated += 1,
+            _ => self.stats.joined += 1,
+        }
+        Ok(Admission { flight, how })
+    }
+
+    /// What became of each miss in the last [`Engine::admit`].
+    #[must_use]
+    pub fn admissions(&self) -> &[Admission] {
+        &self.admissions
+    }
+
+    /// All requests of the batch are admitted: with the last answer it is done.
+    pub fn seal(&mut self, batch: BatchId, now: Instant) {
+        self.batch_mut(batch).sealed = true;
+        if self.flights.waiting(batch) == 0 && !self.batch(batch).answered {
+            self.after_answer(batch, now);
+        }
+    }
+
+    /// Hands flights that the batch leads to its lane, and starts what may start. Flights of one group share a call, up to
+    /// `group_size_max` of them; 0 says that there is no group callback. Answers how many groups there were.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn queue(
+        &mut self,
+        batch: BatchId,
+        flights: &[FlightId],
+        grouping: Grouping,
+        group_size_max: usize,
+        now: Instant,
+    ) -> Result<u32, OutOfMemory> {
+        let (groups, count) = self.group(flights, grouping);
+        if group_size_max == 0 {
+            for &flight in flights {
+                self.enqueue(batch, Members::One(flight), false)?;
+            }
+        } else {
+            for group in groups {
+                for chunk in group.chunks(group_size_max) {
+                    match *chunk {
+                        // A group of one is fetched by its own callback.
+                        [flight] => self.enqueue(batch, Members::One(flight), false)?,
+                        _ => self.enqueue(batch, Members::Group(chunk.to_vec()), true)?,
+                    }
+                }
+            }
+        }
+        self.start(batch, now);
+        Ok(count)
+    }
+
+    /// Hands a flight that its group's callback left out to its own callback.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn fall_back(&mut self, call: CallId, flight: FlightId, now: Instant) -> Result<(), OutOfMemory> {
+        if !self.is_member(call, flight) {
+            return Ok(());
+        }
+        let batch = self.flights.get(flight).expect("a member is there").batch;
+        if self.flights.get(flight).is_some_and(crate::flight::Flight::has_waiters) {
+            self.enqueue(batch, Members::One(flight), false)?;
+            self.leave_call(call, flight, now);
+        } else {
+            self.leave_call(call, flight, now);
+            self.drop_flight(flight);
+        }
+        self.start(batch, now);
+        Ok(())
+    }
+
+    pub(super) fn enqueue(&mut self, batch: BatchId, members: Members, group: bool) -> Result<(), OutOfMemory> {
+        let of = |flight: &FlightId| self.flights.get(*flight).map(|flight| flight.priority);
+        let priority = members.as_slice().iter().filter_map(of).max().unwrap_or_default();
+        let waiting = members.clone();
+        let call = self.schedule.enqueue(batch, members, group, priority)?;
+        for &flight in waiting.as_slice() {
+            if let Some(flight) = self.flights.get_mut(flight) {
+                flight.stage = Stage::Called(call);
+            }
+        }
+        Ok(())
+    }
+
+    /// The flights by group, in the order of each group's first, and how many groups there are; ungrouped flights stand alone.
+    fn group(&mut self, flights: &[FlightId], grouping: Grouping) -> (Vec<Vec<FlightId>>, u32) {
+        let mut groups: Vec<Vec<FlightId>> = Vec::new();
+        let mut place_of: Vec<Option<usize>> = Vec::new();
+        let mut named = 0;
+        for (position, &flight) in flights.iter().enumerate() {
+            let group = match grouping {
+                Grouping::None => None,
+                Grouping::Given(given) => (given[position] != crate::ids::NONE).then_some(given[position]),
+                Grouping::Prefix => {
+                    self.key.clear();
+                    self.flights.copy_key(flight, &mut self.key);
+                    let prefix = group_prefix(&self.key);
+                    let hash = self.hasher.hash(prefix);
+                    let known = self.groups.find(hash, prefix).map(|slot| *self.groups.payload(slot));
+                    let number = known.unwrap_or(self.groups.len() as u32);
+                    if known.is_none() {
+                        // Without memory for the name, the flight stands alone.
+                        self.groups.insert(hash, prefix, number).ok().map(|_| number)
+                    } else {
+                        known
+                    }
+                }
+            };
+            let Some(group) = group else {
+                groups.push(vec![flight]);
+                continue;
+            };
+            if place_of.len() <= group as usize {
+                place_of.resize(group as usize + 1, None);
+            }
+            let place = *place_of[group as usize].get_or_insert_with(|| {
+                named += 1;
+                groups.push(Vec::new());
+                groups.len() - 1
+            });
+            groups[place].push(flight);
+        }
+        self.groups.clear();
+        (groups, named)
+    }
+
+    fn suspend(&mut self, call: CallId, now: Instant) {
+        self.schedule.suspend(call, now);
+        let state = self.schedule.get_mut(call).expect("the parent is there");
+        let (lane, held) = (state.batch, state.held.take());
+        if let Some(nested) = held {
+            // It asks for more while an earlier answer waits for a slot: it cannot be left waiting for both.
+            self.announce(nested, now);
+        }
+        self.start(lane, now);
+    }
+
+    /// Whether a request of a batch that `parent` waits for would, by waiting for `flight`, wait for itself. If so, says by way of whom.
+    fn reject_cycle(&mut self, flight: FlightId, parent: Option<CallId>, batch: BatchId, index: u32) -> bool {
+        let Some(parent) = parent else { return false };
+        let mut path = vec![flight];
+        if !self.leads_to(parent, &mut path, &mut vec![flight]) {
+            return false;
+        }
+        // The whole circle: the last on the path is a flight that `parent` answers, so it waits for the first.
+        let circle = path.last().into_iter().chain(&path);
+        self.effects.push(Effect::Cycle { batch: batch.0, index, members: path.len() as u32 + 1 });
+        self.effects.extend(circle.map(|flight| Effect::Member { flight: flight.0 }));
+        true
+    }
+
+    /// Follows what the last flight of `path` waits for until one is met that `call` answers.
+    fn leads_to(&self, call: CallId, path: &mut Vec<FlightId>, seen: &mut Vec<FlightId>) -> bool {
+        let flight = *path.last().expect("a path begins somewhere");
+        let Some(Stage::Called(by)) = self.flights.get(flight).map(|flight| flight.stage) else { return false };
+        if by == call {
+            return true;
+        }
+        for &(nested, _) in self.nested.iter().filter(|&&(_, parent)| parent == by) {
+            for awaited in self.flights.awaited_by(nested) {
+                if seen.contains(&awaited) {
+                    continue;
+                }
+                seen.push(awaited);
+                path.push(awaited);
+                if self.leads_to(call, path, seen) {
+                    return true;
+                }
+                path.pop();
+            }
+        }
+        false
+    }
+}
+
+/// The key's first two `:`-parts, or all of it if it has no more.
+fn group_prefix(key: &[u8]) -> &[u8] {
+    let mut colons = key.iter().enumerate().filter(|&(_, &byte)| byte == b':');
+    match colons.nth(1) {
+        Some((second, _)) => &key[..second],
+        None => key,
+    }
+}

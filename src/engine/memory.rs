@@ -1,0 +1,87 @@
+//! The resident entries as a cache by itself: set, look without a trace, delete, invalidate, list.
+
+use super::{Effect, Engine};
+use crate::ids::Slot;
+use crate::store::Lookup;
+use crate::time::{Instant, Millis};
+
+impl Engine {
+    /// Stores a value that did not come from a load, and fences the loads there are. `ttl` 0 only removes what is there.
+    pub fn set(&mut self, key: &[u8], ttl: Option<Millis>, null: bool, weight: u32, from: u32, now: Instant) {
+        let hash = self.hasher.hash(key);
+        self.flights.fence(hash, key);
+        let ttl = self.config.ttl_of(ttl, null);
+        if ttl > Millis::ZERO {
+            self.store_entry(hash, key, ttl, weight, from, now);
+        } else if let Some((slot, _)) = self.store.delete(hash, key, now) {
+            self.effects.push(Effect::Clear { slot: slot.0 });
+        }
+    }
+
+    /// Looks a key up without counting it as a use.
+    #[must_use]
+    pub fn peek(&self, key: &[u8], now: Instant) -> Option<Slot> {
+        self.store.peek(self.hasher.hash(key), key, now)
+    }
+
+    /// Looks one key up as a reader does, outside of any batch. Only a hit is counted: who misses asks again, as a batch.
+    pub fn get(&mut self, key: &[u8], now: Instant) -> Option<Slot> {
+        let Lookup::Hit(slot) = self.store.lookup(self.hasher.hash(key), key, now, Millis::ZERO) else { return None };
+        self.stats.requested += 1;
+        self.stats.hits += 1;
+        Some(slot)
+    }
+
+    /// Removes a key's entry and fences its loads. Answers whether there was a valid entry.
+    pub fn delete(&mut self, key: &[u8], now: Instant) -> bool {
+        let hash = self.hasher.hash(key);
+        self.flights.fence(hash, key);
+        let Some((slot, valid)) = self.store.delete(hash, key, now) else { return false };
+        self.effects.push(Effect::Clear { slot: slot.0 });
+        valid
+    }
+
+    /// Removes all entries and fences all loads. The caller forgets all values.
+    pub fn clear(&mut self) {
+        self.flights.fence_where(|_| true);
+        self.store.clear();
+    }
+
+    /// Removes the entries that have expired.
+    pub fn purge(&mut self, now: Instant) {
+        let Self { store, effects, stats, .. } = self;
+        store.purge(now, |slot, why| Self::vacate(effects, stats, slot, why));
+    }
+
+    /// The slots of valid entries, most recently used first.
+    pub fn recent(&self, now: Instant) -> impl Iterator<Item = Slot> {
+        self.store.recent(now)
+    }
+
+    /// Milliseconds the entry at `slot` stays valid.
+    #[must_use]
+    pub fn remaining(&self, slot: Slot, now: Instant) -> Millis {
+        self.store.remaining(slot, now)
+    }
+
+    /// Appends the bytes of the key at `slot` to `out`.
+    pub fn copy_key(&self, slot: Slot, out: &mut Vec<u8>) {
+        self.store.copy_key(slot, out);
+    }
+
+    /// Entries held, expired ones perhaps among them.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.store.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.store.is_empty()
+    }
+
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.store.weight()
+    }
+}

@@ -1,0 +1,35 @@
+//! The engine of sluice: batching, deduplication and caching as a pure state machine.
+//!
+//! Each row imports only from the rows below it; rooms in one row do not know each other.
+//!
+//! ```text
+//! 5  bindings    the only file that knows wasm-bindgen (wasm32 alone)
+//! 4  engine      the façade: look up, admit, settle, leave, advance → effects
+//! 3  store       resident entries        flight     who leads a load, who waits
+//!    schedule    what may start now
+//! 2  policy      which slot leaves       deadlines  what is due        index  key bytes ↔ slot
+//! 1  arena       key bytes               slab       ids that are used again
+//!    config      stats                   retry      when to try again
+//! 0  time        error                   hash       ids        random
+//! ```
+
+#[cfg(target_arch = "wasm32")]
+mod bindings;
+
+mod arena;
+pub mod config;
+mod deadlines;
+pub mod engine;
+pub mod error;
+mod flight;
+pub mod hash;
+pub mod ids;
+mod index;
+mod policy;
+mod random;
+pub mod retry;
+mod schedule;
+mod slab;
+pub mod stats;
+mod store;
+pub mod time;

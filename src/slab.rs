@@ -1,0 +1,124 @@
+//! A vector with a free list: values keep their small integer place until removed, places are used again.
+//!
+//! Each place counts how often it was vacated; where a late visitor must be told from the present tenant, the caller keeps that
+//! generation beside the place.
+
+use crate::error::{OutOfMemory, Validity, check};
+use crate::ids::NONE;
+
+#[derive(Debug)]
+enum Cell<T> {
+    Free { next: u32 },
+    Used(T),
+}
+
+#[derive(Debug)]
+pub struct Slab<T> {
+    cells: Vec<Cell<T>>,
+    generations: Vec<u32>,
+    free: u32,
+    len: usize,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self { cells: Vec::new(), generations: Vec::new(), free: NONE, len: 0 }
+    }
+}
+
+impl<T> Slab<T> {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// # Errors
+    /// When the slab cannot grow; it is unchanged then.
+    pub fn insert(&mut self, value: T) -> Result<u32, OutOfMemory> {
+        let place = self.free;
+        if place == NONE {
+            self.cells.try_reserve(1)?;
+            self.generations.try_reserve(1)?;
+            self.cells.push(Cell::Used(value));
+            self.generations.push(0);
+            self.len += 1;
+            return Ok((self.cells.len() - 1) as u32);
+        }
+        let Cell::Free { next } = self.cells[place as usize] else { unreachable!("a used place on the free list") };
+        self.free = next;
+        self.cells[place as usize] = Cell::Used(value);
+        self.len += 1;
+        Ok(place)
+    }
+
+    /// # Panics
+    /// When nothing is at `place`: a bug of ours.
+    pub fn remove(&mut self, place: u32) -> T {
+        let cell = std::mem::replace(&mut self.cells[place as usize], Cell::Free { next: self.free });
+        let Cell::Used(value) = cell else { unreachable!("removed twice") };
+        self.free = place;
+        self.generations[place as usize] = self.generations[place as usize].wrapping_add(1);
+        self.len -= 1;
+        value
+    }
+
+    #[must_use]
+    pub fn get(&self, place: u32) -> Option<&T> {
+        match self.cells.get(place as usize) {
+            Some(Cell::Used(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub fn get_mut(&mut self, place: u32) -> Option<&mut T> {
+        match self.cells.get_mut(place as usize) {
+            Some(Cell::Used(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// How often `place` was vacated so far; 0 where there is no such place.
+    #[must_use]
+    pub fn generation(&self, place: u32) -> u32 {
+        self.generations.get(place as usize).copied().unwrap_or_default()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.cells.iter().enumerate().filter_map(|(place, cell)| match cell {
+            Cell::Used(value) => Some((place as u32, value)),
+            Cell::Free { .. } => None,
+        })
+    }
+
+    /// # Errors
+    /// When the free list and the count disagree with the cells.
+    pub fn validate(&self) -> Validity {
+        let used = self.iter().count();
+        check(used == self.len, || format!("slab: {used} used, {} counted", self.len))?;
+        let mut free = 0;
+        let mut at = self.free;
+        while at != NONE {
+            let Some(Cell::Free { next }) = self.cells.get(at as usize) else {
+                return Err(format!("slab: place {at} on the free list is in use"));
+            };
+            at = *next;
+            free += 1;
+            check(free <= self.cells.len(), || "slab: the free list has a cycle".into())?;
+        }
+        check(used + free == self.cells.len(), || format!("slab: {used} used + {free} free of {}", self.cells.len()))
+    }
+}
+
+impl<T> std::ops::Index<u32> for Slab<T> {
+    type Output = T;
+
+    fn index(&self, place: u32) -> &T {
+        self.get(place).expect("nothing at this place of the slab")
+    }
+}
+
+impl<T> std::ops::IndexMut<u32> for Slab<T> {
+    fn index_mut(&mut self, place: u32) -> &mut T {
+        self.get_mut(place).expect("nothing at this place of the slab")
+    }
+}
