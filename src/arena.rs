@@ -204,3 +204,95 @@ fn header(upper: u32, lower: u32) -> u64 {
 fn block_words(key_len: usize) -> usize {
     1 + key_len.div_ceil(8)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    const WORD: usize = size_of::<u64>();
+
+    fn random_key(random: &mut Random, len: usize) -> Vec<u8> {
+        (0..len).map(|_| random.below(256) as u8).collect()
+    }
+
+    #[test]
+    fn a_key_matches_itself_and_nothing_that_is_like_it() {
+        let mut random = Random::new(1);
+        let mut arena = Arena::default();
+        for len in (0..40).chain([511, 512, 513]) {
+            let key = random_key(&mut random, len);
+            let at = arena.insert(Slot(7), &key).expect("memory");
+            let mut copy = b"before".to_vec();
+            arena.copy_key(at, &mut copy);
+            assert_eq!(copy, [b"before", &key[..]].concat());
+            assert!(arena.matches(at, &key));
+            assert_eq!((arena.owner(at), arena.key_len(at)), (Slot(7), len));
+            assert!(!arena.matches(at, &[&key[..], &[0]].concat()));
+            for place in 0..len {
+                let mut other = key.clone();
+                other[place] ^= 1 << random.below(8);
+                assert!(!arena.matches(at, &other));
+            }
+            if len > 0 {
+                assert!(!arena.matches(at, &key[..len - 1]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_that_is_freed_is_used_for_the_next_key_of_its_size() {
+        let mut arena = Arena::default();
+        let first = arena.insert(Slot(0), b"0123456789").expect("memory");
+        arena.insert(Slot(1), b"0").expect("memory");
+        arena.remove(first);
+        assert_eq!(arena.insert(Slot(2), b"abcdefghijklmnop").expect("memory"), first);
+        arena.validate(2).expect("a valid arena");
+    }
+
+    /// Keys of all sizes come and go, in numbers that go up and down; each must be where it is said to be.
+    #[test]
+    fn churn_keeps_every_key_and_at_most_half_as_much_again() {
+        const SLOTS: usize = 400;
+        const KEY_BYTES_MAX: usize = 700;
+        let mut random = Random::new(2);
+        let mut arena = Arena::default();
+        let mut keys: Vec<Option<(Vec<u8>, Offset)>> = vec![None; SLOTS];
+        let (mut live_words, mut most, mut compactions) = (0, 0, 0);
+        for step in 0..60_000 {
+            let place = random.below(if step / 5000 % 2 == 0 { SLOTS } else { SLOTS / 2 });
+            if let Some((key, at)) = keys[place].take() {
+                assert!(arena.matches(at, &key));
+                arena.remove(at);
+                live_words -= block_words(key.len());
+            } else {
+                let len = if step / 7000 % 2 == 0 { random.below(40) } else { random.below(KEY_BYTES_MAX) };
+                let key = random_key(&mut random, len);
+                if arena.wants_compaction(len) {
+                    compactions += 1;
+                    arena.compact(|owner, to| keys[owner.at()].as_mut().expect("only live keys move").1 = to);
+                }
+                let at = arena.insert(Slot(place as u32), &key).expect("memory");
+                live_words += block_words(len);
+                keys[place] = Some((key, at));
+            }
+            most = most.max(live_words);
+            let bound = (most * 3 / 2).max(most + COMPACT_WORDS_MIN) * 5 / 4 + block_words(KEY_BYTES_MAX);
+            assert!(arena.capacity_bytes() <= bound * WORD, "{} bytes for {most} words", arena.capacity_bytes());
+            if step % 50 == 0 {
+                arena.validate(keys.iter().flatten().count()).expect("a valid arena");
+                assert!(keys.iter().flatten().all(|(key, at)| arena.matches(*at, key)));
+            }
+        }
+        assert!(compactions > 3, "compacted {compactions} times");
+    }
+
+    #[test]
+    fn a_key_that_no_header_could_describe_is_refused_before_it_is_read() {
+        // As long as the limit without being there: zero pages are not backed before they are touched.
+        let key = vec![0_u8; FREE as usize];
+        let mut arena = Arena::default();
+        assert_eq!(arena.insert(Slot(0), &key), Err(OutOfMemory));
+        assert_eq!(arena.capacity_bytes(), 0);
+    }
+}

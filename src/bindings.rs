@@ -52,14 +52,7 @@ fn start() {
 impl Core {
     /// `negative_ttl` below zero: there is none.
     #[wasm_bindgen(constructor)]
-    pub fn new(
-        max_entries: f64,
-        max_weight: f64,
-        ttl: f64,
-        negative_ttl: f64,
-        retry_ratio: f64,
-        retry_burst: f64,
-    ) -> Core {
+    pub fn new(max_entries: f64, max_weight: f64, ttl: f64, negative_ttl: f64, retry_ratio: f64, retry_burst: f64) -> Core {
         let config = Config {
             max_entries,
             max_weight,

@@ -12,6 +12,14 @@ pub struct Config {
     pub ttl: f64,
     /// The same for `null`s; as any value's if missing.
     pub negative_ttl: Option<f64>,
+    /// What a failure lives; 0: failures are not kept.
+    pub error_ttl: f64,
+    /// The part of a TTL, 0 to 1, that chance may take off it.
+    pub ttl_jitter: f64,
+    /// A use makes an entry live its TTL from then on.
+    pub sliding: bool,
+    /// How eagerly entries are refreshed before they expire: 1 is the optimum for evenly spread readers, 0 never.
+    pub early_refresh: f64,
     pub retry_budget: BudgetConfig,
 }
 

@@ -126,3 +126,46 @@ impl<T: Copy> Deadlines<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    /// Against a list in the order of setting, searched for the earliest.
+    #[test]
+    fn deadlines_come_in_order_whatever_is_cancelled() {
+        let mut random = Random::new(1);
+        let mut deadlines = Deadlines::default();
+        let mut model: Vec<(f64, usize, TimerId)> = Vec::new();
+        let mut now = 0.0;
+        for step in 0..50_000 {
+            match random.below(10) {
+                0..5 if model.len() < 40 => {
+                    // Few moments, so that many coincide; some lie in the past, and some never come.
+                    let at = [now - 1.0, now, now + 1.0, now + random.below(8) as f64, f64::INFINITY][random.below(5)];
+                    model.push((at, step, deadlines.set(Instant(at), step).expect("memory")));
+                }
+                5..8 if !model.is_empty() => {
+                    let (_, _, id) = model.remove(random.below(model.len()));
+                    deadlines.cancel(id);
+                }
+                _ => {
+                    now += random.below(3) as f64;
+                    loop {
+                        let earliest = model.iter().map(|&(at, _, _)| at).fold(f64::INFINITY, f64::min);
+                        assert_eq!(deadlines.next(), Instant(earliest));
+                        let place = model.iter().position(|&(at, _, _)| at == earliest && at <= now);
+                        let expected = place.map(|place| model.remove(place).1);
+                        assert_eq!(deadlines.due(Instant(now)), expected);
+                        if expected.is_none() {
+                            break;
+                        }
+                    }
+                }
+            }
+            deadlines.validate().expect("valid deadlines");
+            assert_eq!(deadlines.is_empty(), model.is_empty());
+        }
+    }
+}

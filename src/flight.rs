@@ -12,7 +12,7 @@ use crate::hash::KeyHash;
 use crate::ids::{BatchId, CallId, FlightId, NONE, Slot, TimerId, WaiterId};
 use crate::index::Index;
 use crate::slab::Slab;
-use crate::time::Millis;
+use crate::time::{Instant, Millis};
 
 /// What a key in flight points to.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,10 @@ pub struct Flight {
     pub priority: i32,
     /// How often its callback was called.
     pub attempts: u32,
+    /// When its callback was first called.
+    pub started: Option<Instant>,
+    /// Names for its entry, each once.
+    pub tags: Vec<Box<[u8]>>,
     key: Slot,
     shared: bool,
     fenced: bool,
@@ -151,6 +155,8 @@ impl Flights {
             ttl: None,
             priority: i32::MIN,
             attempts: 0,
+            started: None,
+            tags: Vec::new(),
             key: found.unwrap_or(Slot(NONE)),
             shared,
             fenced: false,
@@ -272,22 +278,23 @@ impl Flights {
         self.fence_from(newest)
     }
 
-    /// [`Flights::fence`] for every key in flight that `chosen` is true for.
-    pub fn fence_where(&mut self, mut chosen: impl FnMut(&[u8]) -> bool) -> u32 {
+    /// [`Flights::fence`] for every key in flight of which `chosen` is true, given a flight of it and its bytes.
+    pub fn fence_where(&mut self, mut chosen: impl FnMut(&Flight, &[u8]) -> bool) {
         let mut key = Vec::new();
-        let slots: Vec<Slot> = self.keys.iter().map(|(slot, _)| slot).collect();
-        let mut fenced = 0;
-        for slot in slots {
+        let chains: Vec<(Slot, Chain)> = self.keys.iter().map(|(slot, &chain)| (slot, chain)).collect();
+        for (slot, chain) in chains {
             key.clear();
             self.keys.copy_key(slot, &mut key);
-            if chosen(&key) {
-                let chain = self.keys.payload_mut(slot);
-                chain.joinable = NONE;
-                let newest = chain.newest.0;
-                fenced += self.fence_from(newest);
+            let mut at = chain.newest.0;
+            while let Some(flight) = self.flights.get(at) {
+                if chosen(flight, &key) {
+                    self.keys.payload_mut(slot).joinable = NONE;
+                    self.fence_from(chain.newest.0);
+                    break;
+                }
+                at = flight.older;
             }
         }
-        fenced
     }
 
     /// A result of `flight` is about to be stored: flights that began before it must not overwrite it.

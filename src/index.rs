@@ -242,3 +242,6 @@ fn place_cell(cells: &mut [u64], cell: u64) {
     }
     cells[at] = cell;
 }
+
+#[cfg(test)]
+mod tests;

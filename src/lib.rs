@@ -8,9 +8,10 @@
 //! 3  store       resident entries        flight     who leads a load, who waits
 //!    schedule    what may start now
 //! 2  policy      which slot leaves       deadlines  what is due        index  key bytes ↔ slot
+//!    labels      tags and groups of slots
 //! 1  arena       key bytes               slab       ids that are used again
 //!    config      stats                   retry      when to try again
-//! 0  time        error                   hash       ids        random
+//! 0  time        error                   hash       ids        random   pattern
 //! ```
 
 #[cfg(target_arch = "wasm32")]
@@ -25,6 +26,8 @@ mod flight;
 pub mod hash;
 pub mod ids;
 mod index;
+mod labels;
+mod pattern;
 mod policy;
 mod random;
 pub mod retry;

@@ -20,4 +20,9 @@ impl Random {
         // The upper 53 bits, as many as a double holds.
         ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
+    /// Uniform among the integers below `bound`.
+    #[cfg(test)]
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.unit() * bound as f64) as usize
+    }
 }

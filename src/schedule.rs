@@ -234,6 +234,7 @@ impl Schedule {
             lane.running += 1;
             lane.queued -= 1;
             lane.clock += 1;
+            self.drop_stale(batch);
             return Some(Turn::Start(id));
         }
         None

@@ -63,6 +63,11 @@ impl<T> Slab<T> {
     }
 
     #[must_use]
+    pub fn capacity_bytes(&self) -> usize {
+        self.cells.capacity() * size_of::<Cell<T>>() + self.generations.capacity() * size_of::<u32>()
+    }
+
+    #[must_use]
     pub fn get(&self, place: u32) -> Option<&T> {
         match self.cells.get(place as usize) {
             Some(Cell::Used(value)) => Some(value),
@@ -120,5 +125,38 @@ impl<T> std::ops::Index<u32> for Slab<T> {
 impl<T> std::ops::IndexMut<u32> for Slab<T> {
     fn index_mut(&mut self, place: u32) -> &mut T {
         self.get_mut(place).expect("nothing at this place of the slab")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn places_keep_their_value_and_count_how_often_they_were_vacated() {
+        let mut random = Random::new(1);
+        let mut slab = Slab::default();
+        // By place: the value if there is one, and how many went before.
+        let mut model: Vec<(Option<usize>, u32)> = Vec::new();
+        for step in 0..20_000 {
+            let places: Vec<usize> = (0..model.len()).filter(|&place| model[place].0.is_some()).collect();
+            if places.len() < 8 && random.below(2) == 0 {
+                let free = model.iter().filter(|(value, _)| value.is_none()).count();
+                let place = slab.insert(step).expect("memory") as usize;
+                assert!(place < model.len() || free == 0, "a place that is free is used again");
+                model.resize(model.len().max(place + 1), (None, 0));
+                assert_eq!(model[place].0.replace(step), None, "the place was free");
+            } else if !places.is_empty() {
+                let place = places[random.below(places.len())];
+                assert_eq!(Some(slab.remove(place as u32)), model[place].0.take());
+                model[place].1 += 1;
+            }
+            for (place, &(value, vacated)) in model.iter().enumerate() {
+                assert_eq!(slab.get(place as u32).copied(), value);
+                assert_eq!(slab.generation(place as u32), vacated);
+            }
+            slab.validate().expect("a valid slab");
+        }
     }
 }

@@ -1,14 +1,16 @@
 //! The resident entries: which keys have a value, until when, at what weight.
 //!
 //! Values themselves live with the caller, by slot: every slot that is vacated here is reported, to be cleared there in the same turn.
-//! An expired entry is kept as long as somebody may still want it stale, and removed by the sweep: each insertion looks at two slots in
+//! An entry may hold a failure instead of a value: it is served, and counted, as such. An expired entry is kept as long as somebody may still want it stale, and removed by the sweep: each insertion looks at two slots in
 //! turn, so that what expired unread is gone after as many insertions as half the slots, and no entry needs a timer.
 
 use crate::error::{OutOfMemory, Validity, check};
 use crate::hash::KeyHash;
 use crate::ids::Slot;
 use crate::index::Index;
+use crate::labels::Labels;
 use crate::policy::Lru;
+use crate::random::Random;
 use crate::time::{Instant, Millis};
 
 /// Slots the sweep looks at per insertion; two outrun one insertion a turn.
@@ -21,16 +23,41 @@ pub struct Bounds {
     pub weight_max: u64,
 }
 
+/// What is kept about one key.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
-    expires_at: Instant,
-    weight: u32,
+pub struct Entry {
+    pub expires_at: Instant,
+    pub weight: u32,
+    /// What it lived when it was stored, in milliseconds: what a use prolongs it by where TTLs slide.
+    pub ttl_ms: f32,
+    /// How long its load took, in milliseconds.
+    pub load_ms: f32,
+    pub holds: Holds,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    Value,
+    Failure,
+}
+
+/// How reading affects entries, and the reader.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Freshness {
+    /// A use makes the entry live its TTL from then on.
+    pub sliding: bool,
+    /// How eagerly entries are refreshed before they expire: the β of [`Store::is_due_early`]; 0 never.
+    pub early: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
     /// Valid.
     Hit(Slot),
+    /// Valid, and this reader is to refresh it.
+    Early(Slot),
+    /// A failure, valid.
+    Failure(Slot),
     /// Expired, but not longer ago than asked for.
     Stale(Slot),
     Miss,
@@ -48,7 +75,10 @@ pub enum Stored {
 pub struct Store {
     index: Index<Entry>,
     policy: Lru,
+    /// Tags, and once they are asked for, groups.
+    labels: Labels,
     bounds: Bounds,
+    freshness: Freshness,
     weight: u64,
     /// Where the sweep goes on.
     hand: u32,
@@ -58,20 +88,38 @@ pub struct Store {
 
 impl Store {
     #[must_use]
-    pub fn new(bounds: Bounds) -> Self {
-        Self { index: Index::default(), policy: Lru::default(), bounds, weight: 0, hand: 0, grace: Millis::ZERO }
+    pub fn new(bounds: Bounds, freshness: Freshness) -> Self {
+        Self {
+            index: Index::default(),
+            policy: Lru::default(),
+            labels: Labels::default(),
+            bounds,
+            freshness,
+            weight: 0,
+            hand: 0,
+            grace: Millis::ZERO,
+        }
     }
 
     /// Looks `key` up as a reader does: a hit counts as a use. `stale` is how long ago an entry may have expired to be served.
     #[inline]
-    pub fn lookup(&mut self, hash: KeyHash, key: &[u8], now: Instant, stale: Millis) -> Lookup {
+    pub fn lookup(&mut self, hash: KeyHash, key: &[u8], now: Instant, stale: Millis, random: &mut Random) -> Lookup {
         let Some(slot) = self.index.find(hash, key) else { return Lookup::Miss };
-        let expires_at = self.index.payload(slot).expires_at;
+        let Entry { expires_at, ttl_ms, holds, .. } = *self.index.payload(slot);
         if now < expires_at {
             self.policy.hit(slot);
+            if holds == Holds::Failure {
+                return Lookup::Failure(slot);
+            }
+            if self.freshness.early > 0.0 && self.is_due_early(slot, now, random) {
+                return Lookup::Early(slot);
+            }
+            if self.freshness.sliding {
+                self.index.payload_mut(slot).expires_at = now.plus(Millis(f64::from(ttl_ms)));
+            }
             return Lookup::Hit(slot);
         }
-        if now < expires_at.plus(stale) {
+        if holds == Holds::Value && now < expires_at.plus(stale) {
             self.policy.hit(slot);
             return Lookup::Stale(slot);
         }
@@ -81,13 +129,14 @@ impl Store {
     /// Looks `key` up without a trace.
     #[must_use]
     pub fn peek(&self, hash: KeyHash, key: &[u8], now: Instant) -> Option<Slot> {
-        self.index.find(hash, key).filter(|&slot| now < self.index.payload(slot).expires_at)
+        self.index.find(hash, key).filter(|&slot| self.index.payload(slot).is_readable(now))
     }
 
     /// The entry of `key` if it is valid or expired no longer ago than `stale`, without a trace.
     #[must_use]
     pub fn find_stale(&self, hash: KeyHash, key: &[u8], now: Instant, stale: Millis) -> Option<Slot> {
-        self.index.find(hash, key).filter(|&slot| now < self.index.payload(slot).expires_at.plus(stale))
+        let entry = |slot: &Slot| self.index.payload(*slot);
+        self.index.find(hash, key).filter(|slot| entry(slot).holds == Holds::Value && now < entry(slot).expires_at.plus(stale))
     }
 
     /// Keep expired entries for `grace` at least.
@@ -105,13 +154,13 @@ impl Store {
         &mut self,
         hash: KeyHash,
         key: &[u8],
-        expires_at: Instant,
-        weight: u32,
+        entry: Entry,
         now: Instant,
         mut vacated: impl FnMut(Slot, Vacated),
     ) -> Result<Stored, OutOfMemory> {
         self.sweep(now, &mut vacated);
         let found = self.index.find(hash, key);
+        let weight = entry.weight;
         if u64::from(weight) > self.bounds.weight_max {
             if let Some(slot) = found {
                 self.remove(slot);
@@ -122,15 +171,15 @@ impl Store {
         if let Some(slot) = found {
             // As the most recent it is the last to be asked to leave, and alone it fits.
             self.policy.hit(slot);
-            let entry = self.index.payload_mut(slot);
-            self.weight = self.weight - u64::from(entry.weight) + u64::from(weight);
-            *entry = Entry { expires_at, weight };
+            self.labels.remove(slot);
+            let before = std::mem::replace(self.index.payload_mut(slot), entry);
+            self.weight = self.weight - u64::from(before.weight) + u64::from(weight);
             self.evict(0, 0, &mut vacated);
             return Ok(Stored::At(slot));
         }
         self.evict(1, u64::from(weight), &mut vacated);
         self.policy.reserve(self.index.slots() + 1)?;
-        let slot = self.index.insert(hash, key, Entry { expires_at, weight })?;
+        let slot = self.index.insert(hash, key, entry)?;
         self.policy.inserted(slot);
         self.weight += u64::from(weight);
         Ok(Stored::At(slot))
@@ -139,9 +188,49 @@ impl Store {
     /// Removes what `key` has, valid or not.
     pub fn delete(&mut self, hash: KeyHash, key: &[u8], now: Instant) -> Option<(Slot, bool)> {
         let slot = self.index.find(hash, key)?;
-        let valid = now < self.index.payload(slot).expires_at;
+        let valid = self.index.payload(slot).is_readable(now);
         self.remove(slot);
         Some((slot, valid))
+    }
+
+    /// Removes the entry at `slot`, if one is there.
+    pub fn delete_slot(&mut self, slot: Slot) -> bool {
+        let found = self.index.get(slot).is_some();
+        if found {
+            self.remove(slot);
+        }
+        found
+    }
+
+    /// Puts a name on the entry at `slot`.
+    ///
+    /// # Errors
+    /// When there is no memory for it; the entry does not have the name then.
+    pub fn label(&mut self, slot: Slot, hash: KeyHash, name: &[u8]) -> Result<(), OutOfMemory> {
+        self.labels.add(slot, hash, name)
+    }
+
+    /// The names there are.
+    #[must_use]
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// All slots with an entry, valid or not.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.index.iter().map(|(slot, _)| slot)
+    }
+
+    /// Whether the entry at `slot` has a valid value.
+    #[must_use]
+    pub fn is_readable(&self, slot: Slot, now: Instant) -> bool {
+        self.index.payload(slot).is_readable(now)
+    }
+
+    /// The slot of `key`, valid or not.
+    #[must_use]
+    pub fn find(&self, hash: KeyHash, key: &[u8]) -> Option<Slot> {
+        self.index.find(hash, key)
     }
 
     /// Removes all that is past its deadline and its grace.
@@ -155,6 +244,7 @@ impl Store {
     pub fn clear(&mut self) {
         self.index.clear();
         self.policy.clear();
+        self.labels.clear();
         self.weight = 0;
         self.hand = 0;
     }
@@ -177,12 +267,12 @@ impl Store {
 
     #[must_use]
     pub fn capacity_bytes(&self) -> usize {
-        self.index.capacity_bytes() + self.policy.capacity_bytes()
+        self.index.capacity_bytes() + self.policy.capacity_bytes() + self.labels.capacity_bytes()
     }
 
     /// The slots of valid entries, most recently used first.
     pub fn recent(&self, now: Instant) -> impl Iterator<Item = Slot> {
-        self.policy.iter().filter(move |&slot| now < self.index.payload(slot).expires_at)
+        self.policy.iter().filter(move |&slot| self.index.payload(slot).is_readable(now))
     }
 
     /// Milliseconds the entry at `slot` stays valid.
@@ -201,6 +291,7 @@ impl Store {
     pub fn validate(&self) -> Validity {
         self.index.validate()?;
         self.policy.validate(self.index.len())?;
+        self.labels.validate()?;
         let weight = self.index.iter().map(|(_, entry)| u64::from(entry.weight)).sum::<u64>();
         check(weight == self.weight, || format!("store: weight {weight}, {} counted", self.weight))?;
         check(self.weight <= self.bounds.weight_max, || format!("store: weight {} over the bound", self.weight))?;
@@ -229,9 +320,25 @@ impl Store {
         }
     }
 
+    /// Whether this reader is to refresh a valid entry before it expires: the more likely the nearer its end and the longer its load took, so
+    /// that of many readers one does (Vattani, Chierichetti, Lowenstein: "Optimal Probabilistic Cache Stampede Prevention", VLDB '15).
+    fn is_due_early(&self, slot: Slot, now: Instant, random: &mut Random) -> bool {
+        let Entry { expires_at, load_ms, .. } = self.index.payload(slot);
+        let ahead = f64::from(*load_ms) * self.freshness.early * -(1.0 - random.unit()).ln();
+        now.plus(Millis(ahead)) >= *expires_at
+    }
+
     fn remove(&mut self, slot: Slot) {
         self.policy.removed(slot);
+        self.labels.remove(slot);
         self.weight -= u64::from(self.index.remove(slot).weight);
+    }
+}
+
+impl Entry {
+    /// Whether a reader gets a value.
+    fn is_readable(&self, now: Instant) -> bool {
+        now < self.expires_at && self.holds == Holds::Value
     }
 }
 

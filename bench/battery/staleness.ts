@@ -1,8 +1,7 @@
 /** What a cache keeps that it should not: results overtaken by a delete, and values of no lifetime. */
 
-import type { Cache } from '../peers/peer.ts'
 import { behaviour } from './behaviour.ts'
-import { describe, gate, judge, look, show, sleep, type Verdict } from './verdict.ts'
+import { describe, gate, judge, look, show, sleep } from './verdict.ts'
 
 const SETTLING_MS = 20
 
@@ -29,54 +28,30 @@ export const staleness = [
     },
   }),
 
-  behaviour({
-    name: 'TTL 0 stores nothing',
-    methods: ['getOrLoad'],
-    features: ['ttl'],
-    keeps: true,
-    async check(cache) {
-      return storesNothing(cache, 0, { mayRefuse: false })
-    },
-  }),
-
-  behaviour({
-    name: 'TTL NaN is refused, or stores nothing',
-    methods: ['getOrLoad'],
-    features: ['ttl'],
-    keeps: true,
-    async check(cache) {
-      return storesNothing(cache, Number.NaN, { mayRefuse: true })
-    },
-  }),
-
-  behaviour({
-    name: 'TTL -1 is refused, or stores nothing',
-    methods: ['getOrLoad'],
-    features: ['ttl'],
-    keeps: true,
-    async check(cache) {
-      return storesNothing(cache, -1, { mayRefuse: true })
-    },
-  }),
+  storesNothing('TTL 0 stores nothing', 0, { mayRefuse: false }),
+  storesNothing('TTL NaN is refused, or stores nothing', Number.NaN, { mayRefuse: true }),
+  storesNothing('TTL -1 is refused, or stores nothing', -1, { mayRefuse: true }),
 ]
 
 /** The second read comes late enough for "expires this very millisecond" to have passed. */
-async function storesNothing(
-  cache: Required<Pick<Cache, 'getOrLoad'>>,
-  ttl: number,
-  { mayRefuse }: { mayRefuse: boolean },
-): Promise<Verdict> {
-  const first = await look(() => cache.getOrLoad('key', async () => 'first', { ttl }))
-  if (first.state === 'rejected') {
-    return judge([first], [!mayRefuse && describe(first)], `refused: ${show(first.reason)}`)
-  }
-  await sleep(SETTLING_MS)
-  const second = await look(() => cache.getOrLoad('key', async () => 'second', { ttl }))
-  const kept = second.state === 'fulfilled' && second.value === 'first'
-  const odd = !kept && !(second.state === 'fulfilled' && second.value === 'second')
-  return judge(
-    [first, second],
-    [kept && `still there after ${SETTLING_MS} ms`, odd && `a second load ${describe(second)}`],
-    'not stored',
-  )
+function storesNothing(name: string, ttl: number, { mayRefuse }: { mayRefuse: boolean }) {
+  return behaviour({
+    name,
+    methods: ['getOrLoad'],
+    features: ['ttl'],
+    keeps: true,
+    async check(cache) {
+      const first = await look(() => cache.getOrLoad('key', async () => 'first', { ttl }))
+      if (first.state === 'rejected') return judge([], [!mayRefuse && describe(first)], `refused: ${show(first.reason)}`)
+      await sleep(SETTLING_MS)
+      const second = await look(() => cache.getOrLoad('key', async () => 'second', { ttl }))
+      const kept = second.state === 'fulfilled' && second.value === 'first'
+      const odd = !kept && !(second.state === 'fulfilled' && second.value === 'second')
+      return judge(
+        [first, second],
+        [kept && `still there after ${SETTLING_MS} ms`, odd && `a second load ${describe(second)}`],
+        'not stored',
+      )
+    },
+  })
 }

@@ -13,6 +13,10 @@ use crate::time::{Instant, Millis};
 pub const MISS: u32 = u32::MAX;
 /// Set beside the slot in a look-up's answer: expired, but within what the caller takes stale.
 pub const STALE: u32 = 1 << 31;
+/// Set beside the slot: valid, and the caller is to refresh it.
+pub const EARLY: u32 = 1 << 30;
+/// Set beside the slot: what is there is a failure.
+pub const FAILURE: u32 = 1 << 29;
 
 /// How the loads that a batch leads are carried out.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +32,10 @@ pub struct Terms {
     pub parent: Option<CallId>,
     /// How long ago an entry may have expired to be served when its load fails.
     pub stale_if_error: Millis,
+    /// Longest that a call may wait for its slot.
+    pub queue_timeout: Millis,
+    /// Running loads that nobody waits for any longer are finished and stored, not aborted.
+    pub finish_orphans: bool,
 }
 
 /// What the missed requests ask for, by their position among the misses.
@@ -71,7 +79,7 @@ pub enum Grouping<'a> {
 
 impl Engine {
     /// Looks all keys up. `keys` holds them one after another; `words` has the length of each in bytes and gets the answers: a slot, a slot
-    /// with [`STALE`] set, or [`MISS`]. Answers how many missed; those are remembered until [`Engine::admit`] or the next look-up.
+    /// with [`STALE`], [`EARLY`] or [`FAILURE`] set, or [`MISS`]. Answers how many missed; those are remembered until [`Engine::admit`] or the next look-up.
     pub fn lookup(&mut self, keys: &[u8], words: &mut [u32], stale: Millis, now: Instant) -> usize {
         self.store.keep_stale(stale);
         self.forget_misses();
@@ -80,8 +88,10 @@ impl Engine {
             let len = *word as usize;
             let key = &keys[start..start + len];
             let hash = self.hasher.hash(key);
-            *word = match self.store.lookup(hash, key, now, stale) {
+            *word = match self.store.lookup(hash, key, now, stale, &mut self.random) {
                 Lookup::Hit(slot) => slot.0,
+                Lookup::Early(slot) => slot.0 | EARLY,
+                Lookup::Failure(slot) => slot.0 | FAILURE,
                 Lookup::Stale(slot) => slot.0 | STALE,
                 Lookup::Miss => {
                     self.misses.push(Miss { index: index as u32, hash, start, len });
@@ -237,15 +247,15 @@ impl Engine {
         let (groups, count) = self.group(flights, grouping);
         if group_size_max == 0 {
             for &flight in flights {
-                self.enqueue(batch, Members::One(flight), false)?;
+                self.enqueue(batch, Members::One(flight), false, now)?;
             }
         } else {
             for group in groups {
                 for chunk in group.chunks(group_size_max) {
                     match *chunk {
                         // A group of one is fetched by its own callback.
-                        [flight] => self.enqueue(batch, Members::One(flight), false)?,
-                        _ => self.enqueue(batch, Members::Group(chunk.to_vec()), true)?,
+                        [flight] => self.enqueue(batch, Members::One(flight), false, now)?,
+                        _ => self.enqueue(batch, Members::Group(chunk.to_vec()), true, now)?,
                     }
                 }
             }
@@ -264,7 +274,7 @@ impl Engine {
         }
         let batch = self.flights.get(flight).expect("a member is there").batch;
         if self.flights.get(flight).is_some_and(crate::flight::Flight::has_waiters) {
-            self.enqueue(batch, Members::One(flight), false)?;
+            self.enqueue(batch, Members::One(flight), false, now)?;
             self.leave_call(call, flight, now);
         } else {
             self.leave_call(call, flight, now);
@@ -274,11 +284,16 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn enqueue(&mut self, batch: BatchId, members: Members, group: bool) -> Result<(), OutOfMemory> {
+    pub(super) fn enqueue(&mut self, batch: BatchId, members: Members, group: bool, now: Instant) -> Result<(), OutOfMemory> {
         let of = |flight: &FlightId| self.flights.get(*flight).map(|flight| flight.priority);
         let priority = members.as_slice().iter().filter_map(of).max().unwrap_or_default();
         let waiting = members.clone();
         let call = self.schedule.enqueue(batch, members, group, priority)?;
+        let queue_timeout = self.batch(batch).terms.queue_timeout;
+        if queue_timeout < Millis::FOREVER {
+            let deadline = self.deadlines.set(now.plus(queue_timeout), Due::Call(call))?;
+            self.schedule.get_mut(call).expect("just queued").deadline = Some(deadline);
+        }
         for &flight in waiting.as_slice() {
             if let Some(flight) = self.flights.get_mut(flight) {
                 flight.stage = Stage::Called(call);
@@ -379,7 +394,7 @@ impl Engine {
 }
 
 /// The key's first two `:`-parts, or all of it if it has no more.
-fn group_prefix(key: &[u8]) -> &[u8] {
+pub(super) fn group_prefix(key: &[u8]) -> &[u8] {
     let mut colons = key.iter().enumerate().filter(|&(_, &byte)| byte == b':');
     match colons.nth(1) {
         Some((second, _)) => &key[..second],

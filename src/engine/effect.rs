@@ -32,6 +32,10 @@ pub enum Effect {
     Release { flight: u32 } = 11,
     /// The request would wait for itself, by way of the `members` flights that follow: reject it.
     Cycle { batch: u32, index: u32, members: u32 } = 12,
+    /// The call could not start before its members' deadline: settle them as failed.
+    TimeOutQueued { place: u32, generation: u32, members: u32 } = 14,
+    /// Keep the failure of the flight `from` in `slot`.
+    StoreFailure { slot: u32, from: u32 } = 15,
     /// The load failed; the expired entry in `slot` is the request's result instead.
     DeliverStale { batch: u32, index: u32, slot: u32 } = 13,
 }

@@ -1,12 +1,14 @@
 //! From a callback's answer to the waiters: retry, store, deliver.
 
+use super::admission::group_prefix;
+use super::invalidation::Label;
 use super::{Due, Effect, Engine};
 use crate::error::OutOfMemory;
 use crate::flight::Stage;
 use crate::hash::KeyHash;
 use crate::ids::{BatchId, CallId, FlightId, Slot};
 use crate::schedule::{Left, Members};
-use crate::store::Stored;
+use crate::store::{Entry, Holds, Stored};
 use crate::time::{Instant, Millis};
 
 /// How a flight's callback, or a tier, answered.
@@ -82,7 +84,7 @@ impl Engine {
     /// The backoff is over: the flight's callback is called again.
     pub(super) fn try_again(&mut self, flight: FlightId, now: Instant) {
         let batch = self.flights.get(flight).expect("a flight that backs off is there").batch;
-        self.enqueue(batch, Members::One(flight), false).expect("memory for a retry");
+        self.enqueue(batch, Members::One(flight), false, now).expect("memory for a retry");
         self.start(batch, now);
     }
 
@@ -101,7 +103,8 @@ impl Engine {
         match outcome {
             Outcome::Value { weight } => self.store_result(flight, weight, false, now),
             Outcome::Null { weight } => self.store_result(flight, weight, true, now),
-            Outcome::Unstored | Outcome::Failed { .. } => {}
+            Outcome::Failed { .. } => self.store_failure(flight, now),
+            Outcome::Unstored => {}
         }
         let failed = matches!(outcome, Outcome::Failed { .. });
         if failed {
@@ -144,32 +147,72 @@ impl Engine {
             self.stats.fenced += 1;
             return;
         }
-        let ttl = self.config.ttl_of(state.ttl, null);
+        let ttl = self.jittered(self.config.ttl_of(state.ttl, null));
         if ttl <= Millis::ZERO {
             return;
         }
+        let state = self.flights.get_mut(flight).expect("a flight that lands is there");
+        let load = state.started.map_or(Millis::ZERO, |started| now.since(started));
+        let tags = std::mem::take(&mut state.tags);
         let hash = self.flights.hash(flight);
-        self.key.clear();
-        self.flights.copy_key(flight, &mut self.key);
+        let mut key = Vec::new();
+        self.flights.copy_key(flight, &mut key);
         self.flights.fence_older(flight);
-        let key = std::mem::take(&mut self.key);
-        self.store_entry(hash, &key, ttl, weight, flight.0, now);
-        self.key = key;
+        let entry = entry(ttl, weight, load, Holds::Value, now);
+        let Some(slot) = self.store_entry(hash, &key, entry, now) else { return };
+        self.effects.push(Effect::Store { slot: slot.0, from: flight.0, ttl: (ttl.0 as f32).to_bits() });
+        for tag in tags {
+            self.label(slot, Label::Tag, &tag);
+        }
     }
 
-    /// Stores an entry, telling where its value goes and whose had to leave.
-    pub(super) fn store_entry(&mut self, hash: KeyHash, key: &[u8], ttl: Millis, weight: u32, from: u32, now: Instant) {
+    /// Keeps a failure, where failures are kept. What has a value, however old, keeps that.
+    fn store_failure(&mut self, flight: FlightId, now: Instant) {
+        let state = self.flights.get(flight).expect("a flight that lands is there");
+        if self.config.error_ttl <= 0.0 || state.is_fenced() {
+            return;
+        }
+        let hash = self.flights.hash(flight);
+        let mut key = Vec::new();
+        self.flights.copy_key(flight, &mut key);
+        if self.store.find_stale(hash, &key, now, Millis::FOREVER).is_some() {
+            return;
+        }
+        let entry = entry(Millis(self.config.error_ttl), 0, Millis::ZERO, Holds::Failure, now);
+        if let Some(slot) = self.store_entry(hash, &key, entry, now) {
+            self.effects.push(Effect::StoreFailure { slot: slot.0, from: flight.0 });
+        }
+    }
+
+    /// A TTL less what chance takes off it, so that what was stored together does not expire together.
+    pub(super) fn jittered(&mut self, ttl: Millis) -> Millis {
+        if self.config.ttl_jitter > 0.0 && ttl < Millis::FOREVER {
+            Millis(ttl.0 * (1.0 - self.config.ttl_jitter * self.random.unit()))
+        } else {
+            ttl
+        }
+    }
+
+    /// Stores an entry, telling whose values had to leave for it.
+    pub(super) fn store_entry(&mut self, hash: KeyHash, key: &[u8], entry: Entry, now: Instant) -> Option<Slot> {
         let Self { store, effects, stats, .. } = self;
-        let stored = store.insert(hash, key, now.plus(ttl), weight, now, |slot, why| {
-            Self::vacate(effects, stats, slot, why);
-        });
+        let stored = store.insert(hash, key, entry, now, |slot, why| Self::vacate(effects, stats, slot, why));
         match stored {
             Ok(Stored::At(slot)) => {
                 self.stats.stored += 1;
-                self.effects.push(Effect::Store { slot: slot.0, from, ttl: (ttl.0 as f32).to_bits() });
+                if self.labels_groups {
+                    self.label(slot, Label::Group, group_prefix(key));
+                }
+                return Some(slot);
             }
             Ok(Stored::TooHeavy) => self.stats.too_heavy += 1,
             Err(OutOfMemory) => self.stats.refused += 1,
         }
+        None
     }
+}
+
+/// An entry that begins to live now.
+pub(super) fn entry(ttl: Millis, weight: u32, load: Millis, holds: Holds, now: Instant) -> Entry {
+    Entry { expires_at: now.plus(ttl), weight, ttl_ms: ttl.0 as f32, load_ms: load.0 as f32, holds }
 }

@@ -1,8 +1,9 @@
 //! The resident entries as a cache by itself: set, look without a trace, delete, invalidate, list.
 
+use super::landing::entry;
 use super::{Effect, Engine};
 use crate::ids::Slot;
-use crate::store::Lookup;
+use crate::store::{Holds, Lookup};
 use crate::time::{Instant, Millis};
 
 impl Engine {
@@ -11,8 +12,12 @@ impl Engine {
         let hash = self.hasher.hash(key);
         self.flights.fence(hash, key);
         let ttl = self.config.ttl_of(ttl, null);
+        let ttl = self.jittered(ttl);
         if ttl > Millis::ZERO {
-            self.store_entry(hash, key, ttl, weight, from, now);
+            let entry = entry(ttl, weight, Millis::ZERO, Holds::Value, now);
+            if let Some(slot) = self.store_entry(hash, key, entry, now) {
+                self.effects.push(Effect::Store { slot: slot.0, from, ttl: (ttl.0 as f32).to_bits() });
+            }
         } else if let Some((slot, _)) = self.store.delete(hash, key, now) {
             self.effects.push(Effect::Clear { slot: slot.0 });
         }
@@ -26,7 +31,9 @@ impl Engine {
 
     /// Looks one key up as a reader does, outside of any batch. Only a hit is counted: who misses asks again, as a batch.
     pub fn get(&mut self, key: &[u8], now: Instant) -> Option<Slot> {
-        let Lookup::Hit(slot) = self.store.lookup(self.hasher.hash(key), key, now, Millis::ZERO) else { return None };
+        let hash = self.hasher.hash(key);
+        let found = self.store.lookup(hash, key, now, Millis::ZERO, &mut self.random);
+        let Lookup::Hit(slot) = found else { return None };
         self.stats.requested += 1;
         self.stats.hits += 1;
         Some(slot)
@@ -43,7 +50,7 @@ impl Engine {
 
     /// Removes all entries and fences all loads. The caller forgets all values.
     pub fn clear(&mut self) {
-        self.flights.fence_where(|_| true);
+        self.flights.fence_where(|_, _| true);
         self.store.clear();
     }
 

@@ -13,10 +13,11 @@
 
 mod admission;
 mod effect;
+mod invalidation;
 mod landing;
 mod memory;
 
-pub use admission::{Admission, Grouping, How, MISS, STALE, Terms, Wishes};
+pub use admission::{Admission, EARLY, FAILURE, Grouping, How, MISS, STALE, Terms, Wishes};
 pub use effect::Effect;
 pub use landing::Outcome;
 
@@ -31,7 +32,7 @@ use crate::random::Random;
 use crate::retry::RetryBudget;
 use crate::schedule::{Left, Schedule, State, Turn};
 use crate::stats::Stats;
-use crate::store::{Bounds, Store, Vacated};
+use crate::store::{Bounds, Freshness, Store, Vacated};
 use crate::time::{Instant, Millis};
 
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub struct Engine {
     /// Reused by what needs a key's bytes, or groups, for the length of a call.
     key: Vec<u8>,
     groups: Index<u32>,
+    /// Entries are labelled with their group, for invalidation by prefix; from the first such invalidation on.
+    labels_groups: bool,
 }
 
 /// What the engine keeps of a batch until its requests are answered and the flights it leads have ended.
@@ -91,10 +94,11 @@ impl Engine {
     #[must_use]
     pub fn new(config: Config, seed: Seed) -> Self {
         let bounds = Bounds { entries_max: config.entries_max(), weight_max: config.weight_max() };
+        let freshness = Freshness { sliding: config.sliding, early: config.early_refresh };
         Self {
             config,
             hasher: Hasher::new(seed),
-            store: Store::new(bounds),
+            store: Store::new(bounds, freshness),
             flights: Flights::default(),
             schedule: Schedule::default(),
             deadlines: Deadlines::default(),
@@ -108,6 +112,7 @@ impl Engine {
             admissions: Vec::new(),
             key: Vec::new(),
             groups: Index::default(),
+            labels_groups: false,
         }
     }
 
@@ -144,6 +149,8 @@ impl Engine {
                     if call.members.as_slice().is_empty() {
                         // Abandoned: nobody is to be told, only its slot is due.
                         self.end_call(id, now);
+                    } else if call.state == State::Queued {
+                        self.report_queue_timeout(id);
                     } else {
                         self.effects.push(Effect::TimeOut { place: id.place, generation: id.generation });
                     }
@@ -248,9 +255,20 @@ impl Engine {
         }
     }
 
+    /// A call was not started in time: what it was to answer is refused.
+    fn report_queue_timeout(&mut self, id: CallId) {
+        let Some(call) = self.schedule.get(id) else { return };
+        let members = call.members.as_slice();
+        self.effects.push(Effect::TimeOutQueued { place: id.place, generation: id.generation, members: members.len() as u32 });
+        self.effects.extend(members.iter().map(|flight| Effect::Member { flight: flight.0 }));
+    }
+
     fn start_call(&mut self, id: CallId, now: Instant) {
         let Self { schedule, flights, effects, deadlines, batches, budget, stats, .. } = self;
         let call = schedule.get_mut(id).expect("a call that starts is there");
+        if let Some(queueing) = call.deadline.take() {
+            deadlines.cancel(queueing);
+        }
         let timeout = batches[call.batch.at()].as_ref().map_or(Millis::FOREVER, |batch| batch.terms.fetch_timeout);
         if timeout < Millis::FOREVER {
             // Without memory for a deadline there is no way to keep the promise that every call ends.
@@ -272,6 +290,7 @@ impl Engine {
             if let Some(flight) = flights.get_mut(member) {
                 if flight.attempts == 0 {
                     budget.deposit();
+                    flight.started = Some(now);
                 }
                 flight.attempts += 1;
             }
@@ -381,6 +400,10 @@ impl Engine {
             return;
         }
         let members = call.members.as_slice().to_vec();
+        if self.batch(call.batch).terms.finish_orphans {
+            // The callback goes on, for those who come later.
+            return;
+        }
         if members.iter().any(|&member| self.flights.get(member).is_some_and(Flight::has_waiters)) {
             // The callback goes on for the other members; this one's result will be stored for those who come later.
             return;

@@ -113,3 +113,39 @@ impl Lru {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn slots_leave_in_the_order_they_were_last_used() {
+        const SLOTS: usize = 6;
+        let mut random = Random::new(1);
+        let mut lru = Lru::default();
+        let mut model: Vec<Slot> = Vec::new();
+        for _ in 0..50_000 {
+            let slot = Slot(random.below(SLOTS) as u32);
+            match model.iter().position(|&other| other == slot) {
+                None => {
+                    lru.reserve(slot.0 + 1).expect("memory");
+                    lru.inserted(slot);
+                    model.insert(0, slot);
+                }
+                Some(place) if random.below(3) == 0 => {
+                    lru.removed(slot);
+                    model.remove(place);
+                }
+                Some(place) => {
+                    lru.hit(slot);
+                    model.remove(place);
+                    model.insert(0, slot);
+                }
+            }
+            assert_eq!(lru.victim(), model.last().copied());
+            assert!(lru.iter().eq(model.iter().copied()));
+            lru.validate(model.len()).expect("a valid list");
+        }
+    }
+}

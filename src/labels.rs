@@ -1,0 +1,164 @@
+//! Names on slots: which entries have a tag, which belong to a group. Many to many, linked both ways.
+//!
+//! A name exists as long as a slot has it. Adding is constant time; removing a slot costs as many steps as it has names; the slots of a
+//! name are found without looking at others.
+
+use crate::error::{OutOfMemory, Validity, check};
+use crate::hash::KeyHash;
+use crate::ids::{NONE, Slot};
+use crate::index::Index;
+use crate::slab::Slab;
+
+/// One slot having one name.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    slot: Slot,
+    name: Slot,
+    before: u32,
+    after: u32,
+    /// The next name of the same slot.
+    next_name: u32,
+}
+
+#[derive(Debug, Default)]
+pub struct Labels {
+    /// First link of each name.
+    names: Index<u32>,
+    links: Slab<Link>,
+    /// First link of each slot; as long as the highest slot that ever had a name.
+    of_slot: Vec<u32>,
+}
+
+impl Labels {
+    /// Puts `name` on `slot`; a second time does nothing.
+    ///
+    /// # Errors
+    /// When there is no memory for it; nothing has changed then.
+    pub fn add(&mut self, slot: Slot, hash: KeyHash, name: &[u8]) -> Result<(), OutOfMemory> {
+        if let Some(more) = (slot.at() + 1).checked_sub(self.of_slot.len()) {
+            self.of_slot.try_reserve(more)?;
+            self.of_slot.resize(slot.at() + 1, NONE);
+        }
+        let found = self.names.find(hash, name);
+        if found.is_some_and(|name| self.names_of(slot).any(|other| other == name)) {
+            return Ok(());
+        }
+        let (name, first) = match found {
+            Some(name) => (name, *self.names.payload(name)),
+            None => (self.names.insert(hash, name, NONE)?, NONE),
+        };
+        let next_name = self.of_slot[slot.at()];
+        let link = match self.links.insert(Link { slot, name, before: NONE, after: first, next_name }) {
+            Ok(link) => link,
+            Err(refused) => {
+                if first == NONE {
+                    self.names.remove(name);
+                }
+                return Err(refused);
+            }
+        };
+        if let Some(after) = self.links.get_mut(first) {
+            after.before = link;
+        }
+        *self.names.payload_mut(name) = link;
+        self.of_slot[slot.at()] = link;
+        Ok(())
+    }
+
+    /// Takes all names off `slot`.
+    pub fn remove(&mut self, slot: Slot) {
+        let Some(first) = self.of_slot.get_mut(slot.at()) else { return };
+        let mut at = std::mem::replace(first, NONE);
+        while at != NONE {
+            let Link { name, before, after, next_name, .. } = self.links.remove(at);
+            if let Some(after) = self.links.get_mut(after) {
+                after.before = before;
+            }
+            match self.links.get_mut(before) {
+                Some(before) => before.after = after,
+                None if after == NONE => drop(self.names.remove(name)),
+                None => *self.names.payload_mut(name) = after,
+            }
+            at = next_name;
+        }
+    }
+
+    /// The slots that have `name`.
+    #[must_use]
+    pub fn slots(&self, hash: KeyHash, name: &[u8]) -> Vec<Slot> {
+        self.names.find(hash, name).map_or_else(Vec::new, |name| self.having(name).collect())
+    }
+
+    /// The slots that have a name for which `chosen` is true; those with several such names several times.
+    #[must_use]
+    pub fn slots_where(&self, mut chosen: impl FnMut(&[u8]) -> bool) -> Vec<Slot> {
+        let mut bytes = Vec::new();
+        let mut slots = Vec::new();
+        for (name, _) in self.names.iter() {
+            bytes.clear();
+            self.names.copy_key(name, &mut bytes);
+            if chosen(&bytes) {
+                slots.extend(self.having(name));
+            }
+        }
+        slots
+    }
+
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    #[must_use]
+    pub fn capacity_bytes(&self) -> usize {
+        self.names.capacity_bytes() + self.links.capacity_bytes() + self.of_slot.capacity() * size_of::<u32>()
+    }
+
+    /// # Errors
+    /// When the lists of names and of slots disagree.
+    pub fn validate(&self) -> Validity {
+        self.names.validate()?;
+        self.links.validate()?;
+        let mut named = 0;
+        for (name, &first) in self.names.iter() {
+            check(first != NONE, || format!("labels: name {} has no slot", name.0))?;
+            let mut before = NONE;
+            let mut at = first;
+            while let Some(link) = self.links.get(at) {
+                check(link.name == name && link.before == before, || format!("labels: link {at} is out of place"))?;
+                named += 1;
+                check(named <= self.links.len(), || "labels: the list of a name has a cycle".into())?;
+                (before, at) = (at, link.after);
+            }
+        }
+        check(named == self.links.len(), || format!("labels: {named} links by name of {}", self.links.len()))?;
+        let mut owned = 0;
+        for (slot, &first) in self.of_slot.iter().enumerate() {
+            let mut at = first;
+            while let Some(link) = self.links.get(at) {
+                check(link.slot.at() == slot, || format!("labels: link {at} is of another slot"))?;
+                owned += 1;
+                check(owned <= self.links.len(), || "labels: the list of a slot has a cycle".into())?;
+                at = link.next_name;
+            }
+        }
+        check(owned == self.links.len(), || format!("labels: {owned} links by slot of {}", self.links.len()))
+    }
+
+    fn having(&self, name: Slot) -> impl Iterator<Item = Slot> {
+        let mut at = *self.names.payload(name);
+        std::iter::from_fn(move || {
+            let link = self.links.get(at)?;
+            at = link.after;
+            Some(link.slot)
+        })
+    }
+
+    fn names_of(&self, slot: Slot) -> impl Iterator<Item = Slot> {
+        let mut at = self.of_slot[slot.at()];
+        std::iter::from_fn(move || {
+            let link = self.links.get(at)?;
+            at = link.next_name;
+            Some(link.name)
+        })
+    }
+}

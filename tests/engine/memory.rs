@@ -1,0 +1,224 @@
+//! What is kept, for how long, and under which key.
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+use sluice::config::Config;
+use sluice::engine::{Effect, Engine, MISS, Outcome};
+use sluice::ids::Slot;
+use sluice::time::{Instant, Millis};
+
+use crate::driver::{CONFIG, Driver, TERMS, call, joined, stored};
+use crate::operations::Dice;
+
+/// What a batch of `keys` finds.
+fn look_up(on: &mut Driver, keys: &[&str], stale: f64) -> Vec<u32> {
+    let (bytes, mut words) = joined(keys);
+    let now = on.now();
+    on.engine.lookup(&bytes, &mut words, Millis(stale), now);
+    words
+}
+
+#[test]
+fn keys_whose_concatenations_coincide_stay_apart() {
+    let mut on = Driver::new(CONFIG);
+    let slots: Vec<u32> = ["ab", "c"].map(|key| stored(&on.set(key.as_bytes(), None, 1)).expect("it fits").0).to_vec();
+    assert_eq!(look_up(&mut on, &["ab", "c"], 0.0), slots);
+    assert_eq!(look_up(&mut on, &["a", "bc"], 0.0), [MISS, MISS]);
+    assert_eq!(look_up(&mut on, &["", "abc"], 0.0), [MISS, MISS]);
+}
+
+#[test]
+fn keys_that_differ_in_nothing_but_what_is_easily_lost_stay_apart() {
+    let long = "k".repeat(1 << 20);
+    let longer = format!("{long}\0");
+    let other = format!("{}l", &long[1..]);
+    let keys = [
+        "",
+        "\0",
+        "\0\0",
+        "\0\0\0\0\0\0\0\0",
+        "a",
+        "a\0",
+        "A",
+        "é",
+        "e\u{301}",
+        "12345678",
+        "12345678\0",
+        &long,
+        &longer,
+        &other,
+    ];
+    let mut on = Driver::new(CONFIG);
+    let slots: Vec<Slot> = keys.iter().map(|key| stored(&on.set(key.as_bytes(), None, 1)).expect("it fits")).collect();
+    for (key, &slot) in keys.iter().zip(&slots) {
+        assert_eq!(on.get(key.as_bytes()), Some(slot));
+        let mut bytes = Vec::new();
+        on.engine.copy_key(slot, &mut bytes);
+        assert_eq!(bytes, key.as_bytes());
+    }
+    assert_eq!(on.engine.len(), keys.len());
+}
+
+#[test]
+fn an_entry_is_valid_until_its_ttl_and_not_at_it() {
+    let mut on = Driver::new(CONFIG);
+    on.now = 5.0;
+    on.set(b"a", Some(10.0), 1);
+    for (at, valid) in [(14.999, true), (15.0, false), (f64::MAX, false)] {
+        on.now = at;
+        assert_eq!(on.get(b"a").is_some(), valid, "at {at}");
+    }
+}
+
+#[test]
+fn an_infinite_ttl_never_comes_and_a_ttl_of_nothing_removes() {
+    let mut on = Driver::new(CONFIG);
+    on.set(b"a", Some(f64::INFINITY), 1);
+    on.now = f64::MAX;
+    on.turn(Engine::purge);
+    let slot = on.get(b"a").expect("it is there");
+    assert_eq!(on.set(b"a", Some(0.0), 1), [Effect::Clear { slot: slot.0 }]);
+    assert_eq!(on.get(b"a"), None);
+}
+
+#[test]
+fn stale_entries_are_kept_for_those_who_take_them() {
+    let mut on = Driver::new(CONFIG);
+    let slot = stored(&on.set(b"a", Some(10.0), 1)).expect("it fits").0;
+    on.now = 15.0;
+    assert_eq!(look_up(&mut on, &["a"], 5.0), [MISS], "the fifth millisecond is over");
+    assert_eq!(look_up(&mut on, &["a"], 6.0), [slot | sluice::engine::STALE]);
+    assert_eq!(on.turn(Engine::purge), [], "somebody may come for it");
+    on.now = 16.0;
+    assert_eq!(on.turn(Engine::purge), [Effect::Clear { slot }]);
+}
+
+#[test]
+fn what_expired_unread_is_gone_after_as_many_insertions_as_half_the_slots() {
+    const ENTRIES: u32 = 1000;
+    let mut on = Driver::new(CONFIG);
+    for key in 0..ENTRIES {
+        on.set(&key.to_le_bytes(), Some(10.0), 1);
+    }
+    on.now = 10.0;
+    // The slots that are freed are used again, so there are no more of them meanwhile.
+    for _ in 0..ENTRIES / 2 {
+        on.set(b"other", Some(1.0), 1);
+        on.now += 1.0;
+    }
+    assert_eq!(on.engine.len(), 1);
+}
+
+#[test]
+fn a_null_has_a_ttl_of_its_own() {
+    for (negative_ttl, expected) in [(None, 1000.0), (Some(50.0), 50.0)] {
+        let mut on = Driver::new(Config { negative_ttl, ..CONFIG });
+        let opened = on.load(&["a"], TERMS);
+        let effects = on.settle(call(&opened.effects), opened.flight(0), Outcome::Null { weight: 1 });
+        let slot = stored(&effects).expect("nulls are stored");
+        assert_eq!(on.engine.remaining(slot, Instant(0.0)).0, expected);
+    }
+    let mut on = Driver::new(Config { negative_ttl: Some(0.0), ..CONFIG });
+    let opened = on.load(&["a"], TERMS);
+    assert_eq!(stored(&on.settle(call(&opened.effects), opened.flight(0), Outcome::Null { weight: 1 })), None);
+}
+
+#[test]
+fn what_is_heavier_than_all_that_may_be_held_evicts_nothing_but_its_own_past() {
+    let mut on = Driver::new(Config { max_weight: 10.0, ..CONFIG });
+    for key in [b"a", b"b"] {
+        on.set(key, None, 5);
+    }
+    let slot = on.get(b"a").expect("it is there");
+    assert_eq!(on.set(b"c", None, 11), []);
+    assert_eq!(on.set(b"a", None, 11), [Effect::Clear { slot: slot.0 }]);
+    assert!(on.get(b"b").is_some());
+    assert_eq!((on.engine.weight(), on.engine.stats().too_heavy), (5, 2));
+}
+
+#[test]
+fn weights_near_the_limits_of_their_type_add_up() {
+    let mut on = Driver::new(Config { max_weight: 2.0 * f64::from(u32::MAX), ..CONFIG });
+    for key in 0..4_u8 {
+        on.set(&[key], None, u32::MAX);
+    }
+    assert_eq!((on.engine.len(), on.engine.weight()), (2, 2 * u64::from(u32::MAX)));
+}
+
+/// The order of eviction, against a reference that others wrote.
+#[test]
+fn unweighted_eviction_is_that_of_the_lru_crate() {
+    const STEPS: usize = 200_000;
+    for capacity in [1, 2, 3, 7, 64] {
+        let mut dice = Dice::new(capacity as u64);
+        let mut on = Driver::new(Config { max_entries: capacity as f64, ttl: f64::INFINITY, ..CONFIG });
+        let mut reference: LruCache<Vec<u8>, u32> = LruCache::new(NonZeroUsize::new(capacity).expect("not zero"));
+        for step in 0..STEPS {
+            let key = format!("key {}", dice.below(capacity * 2 + 1)).into_bytes();
+            on.engine.begin_turn();
+            let now = on.now();
+            match dice.below(100) {
+                0..50 => assert_eq!(on.engine.get(&key, now).is_some(), reference.get(&key).is_some()),
+                50..55 => assert_eq!(on.engine.peek(&key, now).is_some(), reference.peek(&key).is_some()),
+                55..60 => assert_eq!(on.engine.delete(&key, now), reference.pop(&key).is_some()),
+                60 if dice.percent(5) => {
+                    on.engine.clear();
+                    reference.clear();
+                }
+                _ => {
+                    on.engine.set(&key, None, false, 1, 0, now);
+                    reference.put(key, 0);
+                }
+            }
+            if step % 16 == 0 {
+                let keys = |slot| {
+                    let mut key = Vec::new();
+                    on.engine.copy_key(slot, &mut key);
+                    key
+                };
+                assert!(on.engine.recent(now).map(keys).eq(reference.iter().map(|(key, _)| key.clone())));
+            }
+        }
+        on.engine.validate().expect("a valid engine");
+    }
+}
+
+/// Sizes that fit no free block but by chance, in a memory that is otherwise full.
+#[test]
+fn memory_stays_in_proportion_while_keys_of_all_sizes_come_and_go() {
+    const ENTRIES: usize = 2000;
+    const KEY_BYTES_MAX: usize = 1000;
+    const WORD: usize = 8;
+    let mut dice = Dice::new(1);
+    let mut on = Driver::new(Config { max_entries: ENTRIES as f64, ..CONFIG });
+    let mut key = vec![0; KEY_BYTES_MAX];
+    let (mut lens, mut live, mut most) = (VecDeque::new(), 0, 0);
+    for step in 0..200_000_usize {
+        // First one size, then sawteeth, then anything.
+        let len = match step / 20_000 {
+            0 => 16,
+            1 | 3 => 16 + (step % 97) * WORD,
+            2 => KEY_BYTES_MAX,
+            _ => WORD + dice.below(KEY_BYTES_MAX - WORD),
+        };
+        key[..WORD].copy_from_slice(&step.to_le_bytes());
+        on.engine.begin_turn();
+        on.engine.set(&key[..len], None, false, 1, 0, Instant(0.0));
+        lens.push_back(len);
+        live += len;
+        if lens.len() > ENTRIES {
+            live -= lens.pop_front().unwrap_or_default();
+        }
+        most = most.max(live);
+        // A block is a header and whole words; a third of the blocks may lie free, and growth is by a quarter.
+        let blocks = (most + ENTRIES * 2 * WORD) * 3 / 2 * 5 / 4;
+        // Vectors double: a cell of one word, two thirds of them used, a record of four, and a link of one.
+        let beside = lens.len().next_power_of_two() * WORD * (3 + 4 + 1);
+        let bytes = on.engine.stats().engine_bytes as usize;
+        let bound = blocks + beside + 4096 * WORD;
+        assert!(bytes <= bound, "step {step}: {bytes} bytes for at most {most} of keys, bound {bound}");
+    }
+    on.engine.validate().expect("a valid engine");
+}
