@@ -2,6 +2,7 @@
 
 import { BatchError, UnshareableValueError } from './errors.js'
 import type { BatchId } from './engine/engine.js'
+import { isolate } from './isolation.js'
 import type { Load } from './load.js'
 import type { ResolvedBatchOptions } from './options/resolve.js'
 import type { BatchOutcome, BatchPerformanceMetrics, BatchSource } from './types.js'
@@ -9,6 +10,8 @@ import { nameUnshareable } from './values.js'
 
 /** How a batch settles. */
 export interface Settle {
+  /** One more request is answered, at `index`. Nothing that can throw, and nothing of the user's. */
+  answered?(batch: Batch, index: number): void
   /** All requests are answered; `batch` has the answers. */
   resolve(batch: Batch): void
   /** The batch as a whole ended before that. */
@@ -45,6 +48,7 @@ export class Batch {
   readonly #loads: (Load | undefined)[] = []
   readonly #sources: (BatchSource | undefined)[] = []
   readonly #reasons = new Map<number, unknown>()
+  #completed = 0
 
   constructor(keys: readonly string[], results: unknown[], options: ResolvedBatchOptions<never>, startedAt: number, settle: Settle) {
     this.keys = keys
@@ -57,29 +61,53 @@ export class Batch {
   /** The answer of `load` is that of the request at `index`. Answers whether it was a good one. */
   deliver(index: number, load: Load, led: boolean): boolean {
     this.#loads[index] = load
-    this.#sources[index] = led ? load.source : 'joined'
-    if (load.failed) return this.#fail(index, load.error)
+    if (load.failed) return this.reject(index, load.error, led ? load.source : 'joined')
     const unshareable = load.delivered++ > 0 ? nameUnshareable(load.value) : undefined
-    if (unshareable !== undefined) return this.#fail(index, new UnshareableValueError(load.key, unshareable))
+    if (unshareable !== undefined) return this.reject(index, new UnshareableValueError(load.key, unshareable), 'joined')
     if (led && load.tierIndex >= 0) this.tierHits[load.source] = (this.tierHits[load.source] ?? 0) + 1
-    this.results[index] = load.value
+    return this.accept(index, load.value, led ? load.source : 'joined')
+  }
+
+  /** The expired entry is the answer, as its load failed. */
+  deliverStale(index: number, value: unknown): void {
+    this.counts.stale++
+    this.accept(index, value, 'stale')
+  }
+
+  /** The request at `index` has its value. Answers whether that could be handed over. */
+  accept(index: number, value: unknown, source: BatchSource): boolean {
+    try {
+      this.results[index] = isolate(value, this.options.isolation)
+    } catch (error) {
+      return this.reject(index, error, source)
+    }
+    this.#sources[index] = source
+    this.#answered(index)
     return true
   }
 
-  deliverStale(index: number, value: unknown): void {
-    this.#sources[index] = 'stale'
-    this.counts.stale++
-    this.results[index] = value
+  /** The request at `index` failed. */
+  reject(index: number, reason: unknown, source: BatchSource): false {
+    this.failures++
+    this.#reasons.set(index, reason)
+    this.#sources[index] = source
+    this.#answered(index)
+    return false
   }
 
-  /** The request at `index` failed without a load. */
-  reject(index: number, reason: unknown): void {
-    this.#fail(index, reason)
+  /** Requests answered so far. */
+  get completed(): number {
+    return this.#completed
   }
 
-  /** A look-up answered the request at `index` with an expired entry. */
-  markStale(index: number): void {
-    this.#sources[index] = 'stale'
+  /** What became of the request at `index`, which is answered. */
+  outcome<T>(index: number): BatchOutcome<T> {
+    const load = this.#loads[index]
+    const source = this.#sources[index] ?? 'memory'
+    const ms = load === undefined ? 0 : Math.max(0, load.settledAt - this.startedAt)
+    const base = { index, key: this.keys[index] as string, source, ms, attempts: load?.attempts ?? 0 }
+    if (this.#reasons.has(index)) return { ...base, status: 'rejected', reason: this.#reasons.get(index) }
+    return { ...base, status: 'fulfilled', value: this.results[index] as T }
   }
 
   /** All requests are answered. */
@@ -94,14 +122,7 @@ export class Batch {
 
   /** What became of each request. */
   outcomes<T>(): BatchOutcome<T>[] {
-    return this.keys.map((key, index) => {
-      const load = this.#loads[index]
-      const source = this.#sources[index] ?? 'memory'
-      const ms = load === undefined ? 0 : Math.max(0, load.settledAt - this.startedAt)
-      const base = { index, key, source, ms, attempts: load?.attempts ?? 0 }
-      if (this.#reasons.has(index)) return { ...base, status: 'rejected', reason: this.#reasons.get(index) }
-      return { ...base, status: 'fulfilled', value: this.results[index] as T }
-    })
+    return this.keys.map((_, index) => this.outcome<T>(index))
   }
 
   /** The first failure there was. */
@@ -135,10 +156,9 @@ export class Batch {
     }
   }
 
-  #fail(index: number, reason: unknown): false {
-    this.failures++
-    this.#reasons.set(index, reason)
-    return false
+  #answered(index: number): void {
+    this.#completed++
+    if (!this.isOver) this.#settle.answered?.(this, index)
   }
 
   /** Answers whether it was open. */

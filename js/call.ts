@@ -1,20 +1,32 @@
 /** One run of a callback: a request's own, or a group's. Tells the dispatcher how it went, once; what comes after its end is dropped. */
 
+import { type Caller, runAs } from './context.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { CallId } from './engine/engine.js'
-import { GroupContractError, GroupFetchError, MissingResultError } from './errors.js'
+import { FetchTimeoutError, GroupContractError, GroupFetchError, MissingResultError, QueueTimeoutError } from './errors.js'
 import { readGroupResult } from './group-result.js'
 import { prefixOf } from './grouping.js'
 import type { Load } from './load.js'
-import type { FetchContext, GroupFetchContext } from './types.js'
+import type { BatchOptions, BatchRequest, FetchContext, GroupFetchContext, SingleOptions } from './types.js'
 
 export interface Call {
   readonly id: CallId
   run(): void
   /** Nobody waits for it any longer. */
   abort(reason: unknown): void
-  /** Its deadline has come; `error` makes what its loads fail with. */
-  timeOut(error: (key: string, timeoutMs: number) => Error): void
+  /** Its deadline has come. */
+  timeOut(): void
+}
+
+/** The processor's calls, as a callback makes them. */
+export interface NestedCalls {
+  getCachedDataBatch<U>(caller: Caller, requests: readonly BatchRequest<U>[], options?: BatchOptions<U>): Promise<U[]>
+  getCachedData<U>(
+    caller: Caller,
+    key: string,
+    fetchFunction: BatchRequest<U>['fetchFunction'],
+    ttlOrOptions?: number | SingleOptions<U>,
+  ): Promise<U>
 }
 
 /** A signal that costs nothing until it is asked for. */
@@ -30,25 +42,63 @@ class LazySignal {
     return this.#controller.signal
   }
 
+  get isAborted(): boolean {
+    return this.#aborted !== undefined
+  }
+
   abort(reason: unknown): void {
-    this.#aborted ??= { reason }
+    if (this.#aborted !== undefined) return
+    this.#aborted = { reason }
     this.#controller?.abort(reason)
   }
 }
 
-class Context implements FetchContext {
-  readonly key: string
-  readonly attempt: number
+/** What both kinds of callback are handed besides what they are to fetch; made when it is asked for. */
+class CallContext {
   readonly #signal: LazySignal
+  readonly #nested: NestedCalls
+  readonly #caller: Caller
 
-  constructor(key: string, attempt: number, signal: LazySignal) {
-    this.key = key
-    this.attempt = attempt
+  constructor(signal: LazySignal, nested: NestedCalls, caller: Caller) {
     this.#signal = signal
+    this.#nested = nested
+    this.#caller = caller
   }
 
   get signal(): AbortSignal {
     return this.#signal.signal
+  }
+
+  get getCachedDataBatch(): FetchContext['getCachedDataBatch'] {
+    return (requests, options) => this.#nested.getCachedDataBatch(this.#caller, requests, options)
+  }
+
+  get getCachedData(): FetchContext['getCachedData'] {
+    return (key, fetchFunction, options) => this.#nested.getCachedData(this.#caller, key, fetchFunction, options)
+  }
+}
+
+class SingleContext extends CallContext implements FetchContext {
+  readonly key: string
+  readonly attempt: number
+
+  constructor(load: Load, signal: LazySignal, nested: NestedCalls, caller: Caller) {
+    super(signal, nested, caller)
+    this.key = load.key
+    this.attempt = load.attempts
+  }
+}
+
+class GroupContext extends CallContext implements GroupFetchContext<never> {
+  readonly groupKey: string
+  readonly keys: readonly string[]
+  readonly requests: GroupFetchContext<never>['requests']
+
+  constructor(groupKey: string, loads: readonly Load[], signal: LazySignal, nested: NestedCalls, caller: Caller) {
+    super(signal, nested, caller)
+    this.groupKey = groupKey
+    this.keys = loads.map((load) => load.key)
+    this.requests = loads.map((load) => load.request) as unknown as GroupFetchContext<never>['requests']
   }
 }
 
@@ -57,7 +107,6 @@ export class SingleCall implements Call {
   readonly #dispatcher: Dispatcher
   readonly #load: Load
   readonly #signal = new LazySignal()
-  #isAborted = false
 
   constructor(dispatcher: Dispatcher, id: CallId, load: Load) {
     this.#dispatcher = dispatcher
@@ -67,10 +116,12 @@ export class SingleCall implements Call {
 
   run(): void {
     const load = this.#load
-    if (this.#isAborted || !load.isLive) return this.#dispatcher.ended(this)
+    if (this.#signal.isAborted || !load.isLive) return this.#dispatcher.ended(this)
     load.attempts++
     try {
-      const answer = load.fetchFunction.call(load.request, new Context(load.key, load.attempts, this.#signal))
+      const caller = { owner: this.#dispatcher, id: this.id }
+      const context = new SingleContext(load, this.#signal, this.#dispatcher.nested, caller)
+      const answer = runAs(caller, load.scope, () => load.fetchFunction.call(load.request, context))
       if (answer instanceof Promise) answer.then(this.#succeed, this.#fail)
       else if (isThenable(answer)) Promise.resolve(answer).then(this.#succeed, this.#fail)
       else this.#succeed(answer)
@@ -80,25 +131,25 @@ export class SingleCall implements Call {
   }
 
   abort(reason: unknown): void {
-    this.#isAborted = true
     this.#signal.abort(reason)
   }
 
-  timeOut(error: (key: string, timeoutMs: number) => Error): void {
-    const load = this.#load
-    const reason = error(load.key, load.options.fetchTimeoutMs)
-    this.#dispatcher.fail(this, load, reason)
+  timeOut(): void {
+    const { key, options } = this.#load
+    const reason = new FetchTimeoutError(key, options.fetchTimeoutMs)
+    this.#dispatcher.stalled([key], options.fetchTimeoutMs)
+    this.#fail(reason)
     this.abort(reason)
   }
 
   readonly #succeed = (value: unknown): void => {
-    if (this.#isAborted) return this.#dispatcher.ended(this)
+    if (this.#signal.isAborted) return this.#dispatcher.ended(this)
     this.#dispatcher.succeed(this, this.#load, value)
     this.#dispatcher.forget(this)
   }
 
   readonly #fail = (reason: unknown): void => {
-    if (this.#isAborted) return this.#dispatcher.ended(this)
+    if (this.#signal.isAborted) return this.#dispatcher.ended(this)
     this.#dispatcher.fail(this, this.#load, reason)
     this.#dispatcher.forget(this)
   }
@@ -112,7 +163,6 @@ export class GroupCall implements Call {
   readonly #groupKey: string
   /** Loads without an answer, by key; several where requests do not share. */
   readonly #missing = new Map<string, Load[]>()
-  #isOver = false
 
   constructor(dispatcher: Dispatcher, id: CallId, loads: readonly Load[]) {
     this.#dispatcher = dispatcher
@@ -128,43 +178,35 @@ export class GroupCall implements Call {
   }
 
   run(): void {
-    const [first] = this.#loads
-    const groupFetch = first?.options.groupFetch
-    if (this.#isOver || groupFetch === undefined) return this.#dispatcher.ended(this)
+    if (this.#signal.isAborted) return this.#dispatcher.ended(this)
     for (const load of this.#loads) {
       load.attempts++
       load.source = 'group'
     }
-    this.#fetch(groupFetch).catch((error: unknown) => this.#failAll(error))
+    this.#fetch().catch((error: unknown) => this.#failAll(error))
   }
 
   abort(reason: unknown): void {
-    this.#isOver = true
     this.#signal.abort(reason)
   }
 
-  timeOut(error: (key: string, timeoutMs: number) => Error): void {
+  timeOut(): void {
     const timeoutMs = this.#loads[0]?.options.fetchTimeoutMs ?? 0
-    const reason = error(this.#groupKey, timeoutMs)
+    const reason = new FetchTimeoutError(this.#groupKey, timeoutMs)
+    this.#dispatcher.stalled([...this.#missing.keys()], timeoutMs)
     this.#failAll(reason)
     this.abort(reason)
   }
 
-  async #fetch(groupFetch: (context: GroupFetchContext<never>) => unknown): Promise<void> {
-    const signal = this.#signal
-    const keys = this.#loads.map((load) => load.key)
-    const answer = await groupFetch({
-      groupKey: this.#groupKey,
-      keys,
-      requests: this.#loads.map((load) => load.request) as never,
-      get signal() {
-        return signal.signal
-      },
-    })
-    const complaint = await readGroupResult(answer, keys, (key, value) => this.#answer(key, value))
-    if (this.#isOver) return this.#dispatcher.ended(this)
-    const left = this.#takeMissing()
-    for (const load of left) {
+  async #fetch(): Promise<void> {
+    const { nested } = this.#dispatcher
+    const caller = { owner: this.#dispatcher, id: this.id }
+    const context = new GroupContext(this.#groupKey, this.#loads, this.#signal, nested, caller)
+    const [first] = this.#loads
+    const answer = await runAs(caller, first?.scope, () => first?.options.groupFetch?.(context))
+    const complaint = await readGroupResult(answer, context.keys, (key, value) => this.#answer(key, value))
+    if (this.#signal.isAborted) return this.#dispatcher.ended(this)
+    for (const load of this.#takeMissing()) {
       if (complaint === undefined) this.#answerMissing(load)
       else this.#dispatcher.fail(this, load, new GroupContractError(load.key, this.#groupKey, complaint))
     }
@@ -173,7 +215,7 @@ export class GroupCall implements Call {
 
   /** Answers whether it goes on. */
   #answer(key: string, value: unknown): boolean {
-    if (this.#isOver) return false
+    if (this.#signal.isAborted) return false
     const loads = this.#missing.get(key)
     if (loads === undefined) return true
     this.#missing.delete(key)
@@ -199,7 +241,7 @@ export class GroupCall implements Call {
 
   /** The group's callback failed: what was delivered stands, some of the rest fall back, the others have its error as cause. */
   #failAll(error: unknown): void {
-    if (this.#isOver) return this.#dispatcher.ended(this)
+    if (this.#signal.isAborted) return this.#dispatcher.ended(this)
     const left = this.#takeMissing()
     const limit = left[0]?.options.groupFallbackLimit ?? 0
     left.forEach((load, position) => {
@@ -214,6 +256,30 @@ export class GroupCall implements Call {
     this.#missing.clear()
     return left
   }
+}
+
+/** A call that did not get a slot in time: all it is for is to refuse its loads. */
+export class UnstartedCall implements Call {
+  readonly id: CallId
+  readonly #dispatcher: Dispatcher
+  readonly #loads: readonly Load[]
+
+  constructor(dispatcher: Dispatcher, id: CallId, loads: readonly Load[]) {
+    this.#dispatcher = dispatcher
+    this.id = id
+    this.#loads = loads
+  }
+
+  run(): void {
+    for (const load of this.#loads) {
+      this.#dispatcher.fail(this, load, new QueueTimeoutError(load.key, load.options.queueTimeoutMs))
+    }
+    this.#dispatcher.forget(this)
+  }
+
+  abort(): void {}
+
+  timeOut(): void {}
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

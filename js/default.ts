@@ -4,6 +4,7 @@ import { BatchProcessor } from './processor.js'
 import type {
   BatchOptions,
   BatchOutcome,
+  BatchPlan,
   BatchProcessorConfig,
   BatchRequest,
   SingleOptions,
@@ -44,6 +45,24 @@ export function getCachedDataBatchSettled<T>(
   options?: BatchOptions<T>,
 ): Promise<BatchOutcome<T>[]> {
   return current().getCachedDataBatchSettled(requests, options)
+}
+
+/** `BatchProcessor.streamCachedDataBatch` of the default processor. */
+export function streamCachedDataBatch<T>(
+  requests: readonly BatchRequest<T>[],
+  options?: BatchOptions<T>,
+): AsyncIterableIterator<BatchOutcome<T>> {
+  return current().streamCachedDataBatch(requests, options)
+}
+
+/** `BatchProcessor.prefetch` of the default processor. */
+export function prefetch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<void> {
+  return current().prefetch(requests, options)
+}
+
+/** `BatchProcessor.plan` of the default processor. */
+export function plan<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<BatchPlan> {
+  return current().plan(requests, options)
 }
 
 /** `BatchProcessor.getCachedData` of the default processor. */

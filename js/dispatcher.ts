@@ -7,17 +7,24 @@
  */
 
 import { Batch } from './batch.js'
-import { type Call, GroupCall, SingleCall } from './call.js'
+import { type Call, GroupCall, type NestedCalls, SingleCall, UnstartedCall } from './call.js'
 import type { Clock, TimerHandle } from './clock.js'
-import { type BatchId, type CallId, type EffectHandler, Engine, type FlightId, Outcome } from './engine/engine.js'
+import { type BatchId, type CallId, type EffectHandler, Engine, type EngineStats, type FlightId, NO_STATS, Outcome } from './engine/engine.js'
 import { onRetire } from './engine/instance.js'
-import { BatchTimeoutError, CircularFetchError, EngineCrashError, FetchTimeoutError } from './errors.js'
+import { BatchTimeoutError, CircularFetchError, EngineCrashError, QueueTimeoutError } from './errors.js'
+import type { Events } from './events.js'
+import { Failure } from './failure.js'
+import { isolate } from './isolation.js'
 import type { Load } from './load.js'
 import type { ResolvedConfig } from './options/resolve.js'
 import { estimateWeight, nameUnshareable } from './values.js'
 
 /** Timers of the platform overflow beyond this. */
 const TIMER_MS_MAX = 2 ** 31 - 1
+/** So many crashes within so many milliseconds, and the engine is left alone for a while. */
+const CRASHES_MAX = 3
+const CRASHES_WITHIN_MS = 1000
+const DEGRADED_MS = 10_000
 
 /** What wants to know about results on their way to the waiters. */
 export interface ResultListener {
@@ -29,6 +36,9 @@ export interface ResultListener {
 
 export class Dispatcher implements EffectHandler {
   readonly engine: Engine
+  /** The processor's calls, for callbacks. */
+  readonly nested: NestedCalls
+  readonly #events: Events
   readonly #clock: Clock
   readonly #countsWeight: boolean
   readonly #listener: ResultListener
@@ -36,6 +46,10 @@ export class Dispatcher implements EffectHandler {
   #batches: (Batch | undefined)[] = []
   #calls: (Call | undefined)[] = []
   #openBatches = 0
+  /** When the instance was lost lately. */
+  #crashes: number[] = []
+  /** Until then, keys are fetched without an engine. */
+  #degradedUntil = Number.NEGATIVE_INFINITY
   /** Called once, when no batch waits any longer. */
   #onIdle: (() => void)[] = []
   #tasks: (() => void)[] = []
@@ -47,7 +61,9 @@ export class Dispatcher implements EffectHandler {
   /** The values that `stored` effects of a `set` mean, by position. */
   #setting: readonly unknown[] | undefined
 
-  constructor(config: ResolvedConfig, listener: ResultListener) {
+  constructor(config: ResolvedConfig, events: Events, nested: NestedCalls, listener: ResultListener) {
+    this.nested = nested
+    this.#events = events
     this.#clock = config.clock
     this.#countsWeight = config.maxWeight !== Number.POSITIVE_INFINITY
     this.#listener = listener
@@ -64,6 +80,12 @@ export class Dispatcher implements EffectHandler {
   /** Whether no batch waits for anything. */
   get isIdle(): boolean {
     return this.#openBatches === 0
+  }
+
+  /** The engine's counters; zeros while there is none. */
+  stats(): EngineStats {
+    this.ensureAlive()
+    return this.engine.isLost ? NO_STATS : this.engine.stats()
   }
 
   get openBatches(): Batch[] {
@@ -83,15 +105,23 @@ export class Dispatcher implements EffectHandler {
     })
   }
 
-  /** The engine is there, anew if its instance was lost. Before anything is asked of it. */
-  ensureAlive(): void {
-    if (this.engine.isLost) this.engine.revive()
+  /** Whether there is an engine to ask, made anew if its instance was lost. Before anything is asked of it. */
+  ensureAlive(): boolean {
+    if (!this.engine.isLost) return true
+    if (this.now() < this.#degradedUntil) return false
+    try {
+      this.engine.revive()
+      return true
+    } catch (error) {
+      this.#degradedUntil = this.now() + DEGRADED_MS
+      this.#events.emit('crash', { error, degraded: true })
+      return false
+    }
   }
 
   /** Opens `batch` for waiting requests. */
-  open(batch: Batch): void {
-    const { options } = batch
-    batch.id = this.engine.open(options, undefined, this.now())
+  open(batch: Batch, parent: CallId | undefined): void {
+    batch.id = this.engine.open(batch.options, parent, this.now())
     this.#batches[batch.id] = batch
     if (this.#openBatches++ === 0) this.#forgetRetire = onRetire((cause) => this.#onCrash(cause))
     this.after()
@@ -131,7 +161,12 @@ export class Dispatcher implements EffectHandler {
   /** A callback has answered for `load`, as part of `call`. */
   succeed(call: Call, load: Load, value: unknown): void {
     if (!this.#settleable(call, load)) return
-    load.value = value
+    try {
+      // Not what the callback may go on changing.
+      load.value = load.options.isolation === 'clone' ? isolate(value, 'clone') : value
+    } catch (error) {
+      return this.fail(call, load, error)
+    }
     load.error = undefined
     this.#settle(call, load, this.#outcomeOf(value), this.#countsWeight ? (load.weight ?? estimateWeight(value)) : 0, 0)
   }
@@ -142,7 +177,9 @@ export class Dispatcher implements EffectHandler {
     load.error = reason
     load.failed = true
     const { retry } = load.options
-    const mayRetry = load.attempts < retry.attempts && isRetryable(retry.retryable, reason)
+    // One that never had a slot had its chance.
+    const isWorthIt = load.attempts < retry.attempts && !(reason instanceof QueueTimeoutError)
+    const mayRetry = isWorthIt && isRetryable(retry.retryable, reason)
     this.#settle(call, load, mayRetry ? Outcome.retryable : Outcome.failed, 0, retryAfter(reason))
   }
 
@@ -198,6 +235,11 @@ export class Dispatcher implements EffectHandler {
   /** Runs `task` when what is being done is done. */
   defer(task: () => void): void {
     this.#tasks.push(task)
+  }
+
+  /** A callback has not answered by its deadline. */
+  stalled(keys: readonly string[], timeoutMs: number): void {
+    this.defer(() => this.#events.emit('stall', { keys, timeoutMs }))
   }
 
   /** To be called after each call of the engine that may have effects. */
@@ -264,7 +306,18 @@ export class Dispatcher implements EffectHandler {
   timeOut({ place, generation }: CallId): void {
     const call = this.#calls[place]
     if (call?.id.generation !== generation) return
-    this.#tasks.push(() => call.timeOut((key, timeoutMs) => new FetchTimeoutError(key, timeoutMs)))
+    this.#tasks.push(() => call.timeOut())
+  }
+
+  timeOutQueued(id: CallId, flights: FlightId[]): void {
+    const loads = flights.map((flight) => this.#loads[flight]).filter((load) => load !== undefined)
+    const call = new UnstartedCall(this, id, loads)
+    this.#calls[id.place] = call
+    this.#tasks.push(() => call.run())
+  }
+
+  storedFailure(flight: FlightId): unknown {
+    return new Failure(this.#loads[flight]?.error)
   }
 
   timeOutBatch(id: BatchId): void {
@@ -281,7 +334,7 @@ export class Dispatcher implements EffectHandler {
 
   cycle(id: BatchId, index: number, flights: FlightId[]): void {
     const path = flights.map((flight) => this.#loads[flight]?.key ?? '')
-    this.#batches[id]?.reject(index, new CircularFetchError(path))
+    this.#batches[id]?.reject(index, new CircularFetchError(path), 'joined')
   }
 
   /** Runs `crossing`; if the instance is lost, everybody has been told. */
@@ -368,6 +421,11 @@ export class Dispatcher implements EffectHandler {
     this.#timerAt = Number.POSITIVE_INFINITY
     const error = new EngineCrashError(cause)
     for (const batch of batches) batch.fail(error)
+    const now = this.now()
+    this.#crashes = [...this.#crashes.filter((at) => now - at < CRASHES_WITHIN_MS), now]
+    const degraded = this.#crashes.length >= CRASHES_MAX
+    if (degraded) this.#degradedUntil = now + DEGRADED_MS
+    this.defer(() => this.#events.emit('crash', { error: cause, degraded }))
     for (const call of calls) this.#tasks.push(() => call.abort(error))
     this.#runTasks()
   }

@@ -139,6 +139,20 @@ export class FetchTimeoutError extends Error implements SluiceErrorFields {
   }
 }
 
+/** A load did not get a slot before its `queueTimeoutMs`. */
+export class QueueTimeoutError extends Error implements SluiceErrorFields {
+  declare readonly code: 'ERR_QUEUE_TIMEOUT'
+  declare readonly family: 'fetch'
+  declare readonly key: string
+  readonly timeoutMs: number
+
+  constructor(key: string, timeoutMs: number) {
+    super(`${JSON.stringify(key)} waited ${timeoutMs} ms for a slot`)
+    brand(this, 'QueueTimeoutError', 'ERR_QUEUE_TIMEOUT', 'fetch', { key })
+    this.timeoutMs = timeoutMs
+  }
+}
+
 /** A batch was not complete at its deadline. Its loads go on for others who wait for them. */
 export class BatchTimeoutError extends Error implements SluiceErrorFields {
   declare readonly code: 'ERR_BATCH_TIMEOUT'

@@ -9,6 +9,9 @@ export {
   getStorage,
   initializeStorage,
   isStorageInitialized,
+  plan,
+  prefetch,
+  streamCachedDataBatch,
 } from './default.js'
 export * from './errors.js'
 export type { MemoryCache } from './memory.js'

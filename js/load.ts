@@ -1,5 +1,6 @@
 /** The wrapper's side of a flight: the callback that answers it, and the answer. */
 
+import type { Scope } from './context.js'
 import type { FlightId } from './engine/engine.js'
 import type { ResolvedBatchOptions } from './options/resolve.js'
 import type { BatchRequest, BatchSource } from './types.js'
@@ -13,6 +14,8 @@ export class Load {
   readonly weight: number | undefined
   /** Of the batch that leads: its callbacks and its rules for groups and retries. */
   readonly options: ResolvedBatchOptions<never>
+  /** The async context of whoever asked, for the callback. */
+  readonly scope: Scope | undefined
 
   /** What `customGrouper` answered. */
   groupKey: string | undefined
@@ -33,12 +36,13 @@ export class Load {
   /** When the tier's entry expires, in epoch milliseconds. */
   tierExpiresAt = Number.POSITIVE_INFINITY
 
-  constructor(flight: FlightId, request: BatchRequest<unknown>, key: string, options: ResolvedBatchOptions<never>) {
+  constructor(flight: FlightId, request: BatchRequest<unknown>, key: string, options: ResolvedBatchOptions<never>, scope: Scope | undefined) {
     this.flight = flight
     this.key = key
     this.request = request
     this.fetchFunction = request.fetchFunction
     this.weight = request.weight
     this.options = options
+    this.scope = scope
   }
 }

@@ -29,6 +29,7 @@ export class MemoryCache {
   /** The value of `key`, `undefined` if there is no valid one. Counts as a use. */
   get<T = unknown>(key: string): T | undefined {
     const engine = this.#engine(key)
+    if (engine === undefined) return undefined
     const slot = engine.get(engine.writeKey(key), this.#dispatcher.now())
     return slot === MISS ? undefined : (engine.values[slot] as T)
   }
@@ -36,12 +37,13 @@ export class MemoryCache {
   /** Whether `key` has a valid value. Not a use. */
   has(key: string): boolean {
     const engine = this.#engine(key)
-    return engine.peek(engine.writeKey(key), this.#dispatcher.now()) !== MISS
+    return engine !== undefined && engine.peek(engine.writeKey(key), this.#dispatcher.now()) !== MISS
   }
 
   /** As `get`, but not a use. */
   peek<T = unknown>(key: string): T | undefined {
     const engine = this.#engine(key)
+    if (engine === undefined) return undefined
     const slot = engine.peek(engine.writeKey(key), this.#dispatcher.now())
     return slot === MISS ? undefined : (engine.values[slot] as T)
   }
@@ -49,6 +51,7 @@ export class MemoryCache {
   /** Milliseconds the value of `key` stays valid; 0 if there is none, `Infinity` if it never expires. */
   remainingTtl(key: string): number {
     const engine = this.#engine(key)
+    if (engine === undefined) return 0
     const now = this.#dispatcher.now()
     const slot = engine.peek(engine.writeKey(key), now)
     return slot === MISS ? 0 : engine.remaining(slot, now)
@@ -75,6 +78,7 @@ export class MemoryCache {
   mset(entries: readonly SetEntry[]): void {
     verifyEntries(entries)
     const engine = this.#living()
+    if (engine === undefined) return
     const values = entries.map(({ value }) => value)
     const weights = entries.map(({ value, weight }) => (this.#countsWeight ? (weight ?? estimateWeight(value)) : 0))
     this.#dispatcher.storing(values, () => {
@@ -87,12 +91,14 @@ export class MemoryCache {
       })
       engine.mset(entries.length, this.#dispatcher.now())
     })
+    for (const { key, tags = [] } of entries) for (const tag of tags) engine.tagKey(key, tag)
   }
 
   /** Removes many keys. Answers how many had a valid value. */
   mdelete(keys: readonly string[]): number {
     verifyKeys(keys)
     const engine = this.#living()
+    if (engine === undefined) return 0
     return this.#dispatcher.uninterrupted(() => {
       this.#write(engine, keys, (index) => keys[index] ?? '')
       const deleted = engine.mdelete(keys.length, this.#dispatcher.now())
@@ -101,40 +107,54 @@ export class MemoryCache {
     })
   }
 
+  /** Removes what begins with a prefix, matches a glob pattern, or has a tag. Answers the keys removed, and how many were valid. */
+  invalidate(kind: 'prefix' | 'pattern' | 'tag', text: string): { keys: string[]; count: number } {
+    verify(kind, text, CHECKS.get('key') as never)
+    const engine = this.#living()
+    if (engine === undefined) return { keys: [], count: 0 }
+    return this.#dispatcher.uninterrupted(() => {
+      const removed = engine.invalidate(kind, text, this.#dispatcher.now())
+      this.#dispatcher.after()
+      return removed
+    })
+  }
+
   /** Removes everything. Loads in flight answer who waits for them, and are not stored. */
   clear(): void {
-    this.#living().clear()
+    this.#living()?.clear()
   }
 
   /** Removes what has expired and was not asked for since. Happens by itself as entries are added. */
   purgeStale(): void {
-    this.#living().purge(this.#dispatcher.now())
+    const engine = this.#living()
+    if (engine === undefined) return
+    engine.purge(this.#dispatcher.now())
     this.#dispatcher.after()
   }
 
   /** The keys of all valid values, most recently used first. */
   keys(): IterableIterator<string> {
-    return this.#living().keys(this.#dispatcher.now()).values()
+    return (this.#living()?.keys(this.#dispatcher.now()) ?? []).values()
   }
 
   /** Entries held; expired ones may be among them until they are swept. */
   get size(): number {
-    return this.#living().size
+    return this.#living()?.size ?? 0
   }
 
   /** What all entries weigh together; 0 where `maxWeight` is not given. */
   get weight(): number {
-    return this.#living().weight
+    return this.#living()?.weight ?? 0
   }
 
-  #engine(key: string): Engine {
+  #engine(key: string): Engine | undefined {
     if (typeof key !== 'string') verify('key', key, CHECKS.get('key') as never, 'ERR_INVALID_KEY')
     return this.#living()
   }
 
-  #living(): Engine {
-    this.#dispatcher.ensureAlive()
-    return this.#dispatcher.engine
+  /** Nothing while there is no engine: then nothing is kept. */
+  #living(): Engine | undefined {
+    return this.#dispatcher.ensureAlive() ? this.#dispatcher.engine : undefined
   }
 
   #write(engine: Engine, items: readonly unknown[], keyAt: (index: number) => string): void {

@@ -4,20 +4,28 @@
  */
 
 import { Batch, type Settle } from './batch.js'
+import { type Caller, takeScope } from './context.js'
 import { Dispatcher, type ResultListener } from './dispatcher.js'
-import { Grouping, How, MISS, STALE } from './engine/engine.js'
+import { FAILURE, Grouping, How, MISS, STALE } from './engine/engine.js'
 import { NotCachedError } from './errors.js'
+import type { Events } from './events.js'
+import type { Failure } from './failure.js'
 import { customGroupOf, numberGroups } from './grouping.js'
+import type { NestedCalls } from './call.js'
 import { Load } from './load.js'
 import type { BatchPerformanceMonitor } from './monitor.js'
 import { misuse } from './options/checks.js'
 import { type ResolvedBatchOptions, type ResolvedConfig, resolvePriority, verifyRequest } from './options/resolve.js'
+import { PlainFetcher } from './plain.js'
+import { ACTIONS, planOf } from './plan.js'
 import { watch } from './signals.js'
 import { Tiers } from './storage/tiers.js'
-import type { BatchRequest, StorageInput } from './types.js'
+import type { BatchPlan, BatchRequest, PlannedRequest, StorageInput } from './types.js'
 
 /** Keys that cross at once: bounds the memory that a large batch takes in the engine for good. */
 const KEYS_PER_CROSSING = 8192
+/** The slot in a look-up's answer. */
+const SLOT_MASK = FAILURE - 1
 
 type Requests = readonly BatchRequest<unknown>[]
 type Options = ResolvedBatchOptions<never>
@@ -26,12 +34,17 @@ export class Pipeline implements ResultListener {
   readonly config: ResolvedConfig
   readonly dispatcher: Dispatcher
   readonly monitor: BatchPerformanceMonitor
+  readonly events: Events
   tiers: Tiers
+  /** For when the engine crashes again and again, or cannot run here at all. */
+  readonly #plain: PlainFetcher
 
-  constructor(config: ResolvedConfig, monitor: BatchPerformanceMonitor) {
+  constructor(config: ResolvedConfig, monitor: BatchPerformanceMonitor, events: Events, nested: NestedCalls) {
     this.config = config
     this.monitor = monitor
-    this.dispatcher = new Dispatcher(config, this)
+    this.events = events
+    this.dispatcher = new Dispatcher(config, events, nested, this)
+    this.#plain = new PlainFetcher(config.clock, nested, this)
     this.tiers = new Tiers(config.storage, config.clock, config.storageTimeoutMs)
   }
 
@@ -40,15 +53,31 @@ export class Pipeline implements ResultListener {
   }
 
   /**
-   * Begins a batch. Answers its results if all of them are in memory; else the batch has been begun and will settle through `settle`.
-   * Throws for misuse, before any work is done.
+   * Begins a batch, for the callback `caller` if one asks. Answers its results if all of them are in memory; else the batch has been begun and will
+   * settle, or has settled, through `settle`. Throws for misuse, before any work is done.
    */
-  begin(requests: Requests, options: Options, settle: Settle): unknown[] | Batch {
+  begin(requests: Requests, options: Options, settle: Settle, caller: Caller | undefined): unknown[] | Batch {
     const isPlain = verifyRequests(requests)
     if (options.signal?.aborted) throw options.signal.reason
     const { dispatcher } = this
-    dispatcher.ensureAlive()
-    return dispatcher.uninterrupted(() => this.#begin(requests, isPlain, options, settle))
+    if (!dispatcher.ensureAlive()) return this.#plain.begin(requests, options, settle)
+    return dispatcher.uninterrupted(() => this.#begin(requests, isPlain, options, settle, caller))
+  }
+
+  /** What `begin` would do. */
+  plan(requests: Requests, options: Options): BatchPlan {
+    verifyRequests(requests)
+    const { dispatcher } = this
+    const actions: PlannedRequest['action'][] = []
+    for (let base = 0; base < requests.length; base += KEYS_PER_CROSSING) {
+      const size = Math.min(KEYS_PER_CROSSING, requests.length - base)
+      if (!dispatcher.ensureAlive()) return planOf(requests, requests.map(() => 'fetch' as const), options)
+      const { engine } = dispatcher
+      this.#writeKeys(requests, base, size)
+      engine.foresee(size, options.staleWhileRevalidate, dispatcher.now())
+      for (let at = 0; at < size; at++) actions.push(ACTIONS[engine.words[at] as number] ?? 'fetch')
+    }
+    return planOf(requests, readsMemory(options) ? actions : actions.map((action) => (action === 'join' ? action : 'fetch')), options)
   }
 
   // What the dispatcher tells.
@@ -63,57 +92,81 @@ export class Pipeline implements ResultListener {
     this.monitor.recordBatch(batch.metrics(this.dispatcher.now(), busyMs))
   }
 
-  #begin(requests: Requests, isPlain: boolean, options: Options, settle: Settle): unknown[] | Batch {
+  #begin(requests: Requests, isPlain: boolean, options: Options, settle: Settle, caller: Caller | undefined): unknown[] | Batch {
     const { engine } = this.dispatcher
     const startedAt = this.dispatcher.now()
-    const readsMemory = options.deduplication && (options.cache === 'default' || options.cache === 'only-if-cached')
+    const readMemory = readsMemory(options)
     const count = requests.length
     const results: unknown[] = new Array(count)
     const led: Load[] = []
-    const staleAt: number[] = []
+    const refreshAt: number[] = []
     let batch: Batch | undefined
-    const opened = (): Batch => {
-      batch ??= this.#open(requests, results, options, startedAt, settle)
+    const begun = (): Batch => {
+      batch ??= new Batch(
+        requests.map((request) => request.key),
+        results,
+        options,
+        startedAt,
+        settle,
+      )
       return batch
     }
+    // Somebody wants to hear of each hit, or hits are not handed over as they are.
+    if (settle.answered !== undefined || options.isolation !== 'shared') begun()
     for (let base = 0; base < count; base += KEYS_PER_CROSSING) {
       const size = Math.min(KEYS_PER_CROSSING, count - base)
       this.#writeKeys(requests, base, size)
-      const missed = readsMemory ? engine.lookup(size, options.staleWhileRevalidate, startedAt) : engine.missAll(size)
+      const missed = readMemory ? engine.lookup(size, options.staleWhileRevalidate, startedAt) : engine.missAll(size)
       const { words, values } = engine
-      if (missed === 0 && options.staleWhileRevalidate === 0) {
-        for (let at = 0; at < size; at++) results[base + at] = values[words[at] as number]
-        continue
-      }
       const missing: number[] = []
       for (let at = 0; at < size; at++) {
-        const word = words[at] as number
-        if (word === MISS) missing.push(base + at)
-        else if (word < STALE) results[base + at] = values[word]
-        else {
-          results[base + at] = values[word - STALE]
-          staleAt.push(base + at)
-        }
+        const word = readMemory ? (words[at] as number) : MISS
+        const index = base + at
+        if (word < FAILURE) {
+          if (batch === undefined) results[index] = values[word]
+          else batch.accept(index, values[word], 'memory')
+        } else if (word === MISS) missing.push(index)
+        else this.#takeUnusual(begun(), index, word, refreshAt)
       }
-      if (missing.length > 0) this.#admit(opened(), requests, base, missing, isPlain, led)
+      if (missed > 0) this.#admit(this.#open(begun(), caller?.owner === this.dispatcher ? caller : undefined), requests, base, missing, isPlain, led)
     }
-    if (staleAt.length > 0) this.#refresh(opened(), requests, staleAt)
     if (batch === undefined) {
       this.monitor.recordHits(count, this.dispatcher, startedAt)
       return results
     }
-    batch.counts.hits = count - batch.counts.led - batch.counts.joined - batch.counts.deduplicated - staleAt.length
+    const { counts } = batch
+    counts.hits = count - counts.led - counts.joined - counts.deduplicated - counts.stale
+    if (refreshAt.length > 0) this.#refresh(requests, refreshAt, options)
+    if (batch.id < 0) {
+      this.onDone(batch, 0)
+      batch.finish()
+      return batch
+    }
     engine.seal(batch.id, startedAt)
     this.dispatcher.after()
     if (led.length > 0) this.#load(batch, led)
     return batch
   }
 
-  #open(requests: Requests, results: unknown[], options: Options, startedAt: number, settle: Settle): Batch {
-    const keys = requests.map((request) => request.key)
-    const batch = new Batch(keys, results, options, startedAt, settle)
-    this.dispatcher.open(batch)
-    const { signal } = options
+  /** A look-up's answer that is not simply a valid value. */
+  #takeUnusual(batch: Batch, index: number, word: number, refreshAt: number[]): void {
+    const { values } = this.dispatcher.engine
+    const value = values[word & SLOT_MASK]
+    if (word & FAILURE) {
+      batch.reject(index, (value as Failure).reason, 'memory')
+      return
+    }
+    const isStale = (word & STALE) !== 0
+    if (isStale) batch.counts.stale++
+    batch.accept(index, value, isStale ? 'stale' : 'memory')
+    refreshAt.push(index)
+  }
+
+  /** Opens the batch for requests that wait, once. */
+  #open(batch: Batch, caller: Caller | undefined): Batch {
+    if (batch.id >= 0) return batch
+    this.dispatcher.open(batch, caller?.id)
+    const { signal } = batch.options
     if (signal !== undefined) batch.unwatch = watch(signal, () => this.dispatcher.abandon(batch, signal.reason))
     return batch
   }
@@ -146,19 +199,23 @@ export class Pipeline implements ResultListener {
     }
     const share = options.deduplication && options.cache !== 'only-if-cached'
     engine.admit(batch.id, base, hasWishes, share, missing.length)
+    const scope = takeScope()
+    const tagged: { flight: number; tags: readonly string[] }[] = []
     const { words } = engine
     missing.forEach((index, position) => {
       const flight = words[position * 2] as number
       const how = words[position * 2 + 1] as number
+      const request = requests[index] as BatchRequest<unknown>
       if (how === How.led) {
-        const request = requests[index] as BatchRequest<unknown>
-        const load = new Load(flight, request, batch.keys[index] as string, options)
+        const load = new Load(flight, request, batch.keys[index] as string, options, scope)
         this.dispatcher.register(load)
         led.push(load)
         counts.led++
       } else if (how === How.deduplicated) counts.deduplicated++
       else counts.joined++
+      if (request.tags !== undefined && how !== How.circular) tagged.push({ flight, tags: request.tags })
     })
+    for (const { flight, tags } of tagged) for (const tag of tags) engine.tagFlight(flight, tag)
     this.dispatcher.after()
   }
 
@@ -174,8 +231,7 @@ export class Pipeline implements ResultListener {
         return
       }
     }
-    const readsTiers = options.deduplication && (options.cache === 'default' || options.cache === 'only-if-cached')
-    if (readsTiers && !this.tiers.isEmpty) void this.#askTiers(batch, led)
+    if (readsMemory(options) && !this.tiers.isEmpty) void this.#askTiers(batch, led)
     else this.#call(batch, led)
   }
 
@@ -239,18 +295,26 @@ export class Pipeline implements ResultListener {
     })
   }
 
-  /** Expired entries have been answered; one grouped batch in the background fetches them anew. */
-  #refresh(batch: Batch, requests: Requests, staleAt: readonly number[]): void {
-    batch.counts.stale += staleAt.length
-    for (const index of staleAt) batch.markStale(index)
-    const { signal, ...rest } = batch.options
-    const options: Options = { ...rest, signal: undefined, cache: 'reload', failFast: false, timeoutMs: Number.POSITIVE_INFINITY }
-    const stale = staleAt.map((index) => ({ ...(requests[index] as BatchRequest<unknown>) }))
-    this.dispatcher.defer(() => {
-      // A refresh that fails leaves the entry as it is; the load's failure is counted.
-      this.begin(stale, options, { resolve: () => {}, reject: () => {} })
-    })
+  /** What has been answered from memory and is old is fetched anew: one grouped batch in the background, which nobody waits for. */
+  #refresh(requests: Requests, refreshAt: readonly number[], { signal, onProgress, ...rest }: Options): void {
+    const forever = { failFast: false, timeoutMs: Number.POSITIVE_INFINITY, queueTimeoutMs: Number.POSITIVE_INFINITY }
+    const options: Options = { ...rest, ...forever, signal: undefined, onProgress: undefined, cache: 'reload', isolation: 'shared' }
+    const old = refreshAt.map((index) => ({ ...(requests[index] as BatchRequest<unknown>) }))
+    const settle: Settle = {
+      resolve: (batch) => {
+        for (const outcome of batch.outcomes()) {
+          if (outcome.status === 'rejected') this.events.emit('refreshError', { key: outcome.key, error: outcome.reason })
+        }
+      },
+      reject: () => {},
+    }
+    this.dispatcher.defer(() => this.begin(old, options, settle, undefined))
   }
+}
+
+/** Whether a batch is answered from memory and tiers. */
+function readsMemory({ deduplication, cache }: Options): boolean {
+  return deduplication && (cache === 'default' || cache === 'only-if-cached')
 }
 
 /** Throws for the first request that is not one. Answers whether none says anything of TTL or priority. */

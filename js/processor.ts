@@ -1,20 +1,29 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** The public class: every call of the package, over one cache, one table of loads in flight, and one set of tiers. */
 
 import { Batch, type Settle } from './batch.js'
+import type { NestedCalls } from './call.js'
+import { type Caller, currentCaller } from './context.js'
 import { ClosedError } from './errors.js'
+import { Events } from './events.js'
 import { MemoryCache, verifyEntries, verifyKeys } from './memory.js'
 import { BatchPerformanceMonitor } from './monitor.js'
-import { aDuration, isObject, misuse, oneOf, verify } from './options/checks.js'
+import { aDuration, aFunction, isObject, oneOf, verify } from './options/checks.js'
 import { resolveBatchOptions, resolveConfig } from './options/resolve.js'
 import { aStorage } from './options/storage.js'
 import { Pipeline } from './pipeline.js'
+import { OutcomeStream } from './stream.js'
+import { matcherOf, verifyTarget } from './target.js'
 import type {
   BatchOptions,
   BatchOutcome,
+  BatchPlan,
   BatchProcessorConfig,
+  BatchProgress,
   BatchRequest,
   CloseOptions,
   InvalidateTarget,
+  ProcessorEvents,
   ProcessorMetrics,
   SetEntry,
   SetOptions,
@@ -41,6 +50,7 @@ export class BatchProcessor {
   readonly memory: MemoryCache
   /** The last 100 batches. */
   readonly monitor: BatchPerformanceMonitor = new BatchPerformanceMonitor()
+  readonly #events = new Events()
   readonly #pipeline: Pipeline
   #storage: StorageInput | undefined
   #closing: Promise<void> | undefined
@@ -50,7 +60,11 @@ export class BatchProcessor {
    */
   constructor(config: BatchProcessorConfig = {}) {
     const resolved = resolveConfig(config)
-    this.#pipeline = new Pipeline(resolved, this.monitor)
+    const nested: NestedCalls = {
+      getCachedDataBatch: (caller, requests, options) => this.#batch(requests, options, caller),
+      getCachedData: (caller, key, fetchFunction, options) => this.#single(key, fetchFunction, options, caller),
+    }
+    this.#pipeline = new Pipeline(resolved, this.monitor, this.#events, nested)
     this.#storage = resolved.storage
     this.memory = new MemoryCache(this.#pipeline.dispatcher, resolved.maxWeight !== Number.POSITIVE_INFINITY)
   }
@@ -63,7 +77,7 @@ export class BatchProcessor {
    * aborted; `BatchTimeoutError`; `TypeError` or `RangeError` for misuse, before any work.
    */
   getCachedDataBatch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<T[]> {
-    return this.#run(requests, options, (batch) => batch.values<T>(), (results) => results as T[])
+    return this.#batch(requests, options, this.#caller())
   }
 
   /**
@@ -75,7 +89,38 @@ export class BatchProcessor {
         const key = (requests[index] as BatchRequest<T>).key
         return { index, key, source: 'memory', ms: 0, attempts: 0, status: 'fulfilled', value: value as T }
       })
-    return this.#run(requests, options, (batch) => batch.outcomes<T>(), hits)
+    return this.#run(requests, options, (batch) => batch.outcomes<T>(), hits, this.#caller())
+  }
+
+  /**
+   * The outcomes one by one: hits first, in the order of the requests, then the others as they come. The batch begins when the first is asked for.
+   * Ending the loop drops interest in the rest. With `failFast` the first failure is thrown instead.
+   */
+  streamCachedDataBatch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): AsyncIterableIterator<BatchOutcome<T>> {
+    const copy = Array.isArray(requests) ? [...(requests as BatchRequest<T>[])] : requests
+    const caller = this.#caller()
+    const { dispatcher } = this.#pipeline
+    return new OutcomeStream<T>(
+      (settle) => this.#begin(copy, options, settle, caller) as Batch,
+      (batch) => dispatcher.abandon(batch, undefined),
+    )
+  }
+
+  /**
+   * Sees to it that the requests are in memory, with an interest of its own: whoever else waits for the same keys may leave. Of low priority unless
+   * the requests say otherwise. Resolves when all is done; what failed is not reported.
+   */
+  async prefetch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<void> {
+    const low = Array.isArray(requests)
+      ? (requests as BatchRequest<T>[]).map((request) => (isObject(request) ? { ...request, priority: request.priority ?? 'low' } : request))
+      : requests
+    await this.getCachedDataBatchSettled(low as readonly BatchRequest<T>[], options)
+  }
+
+  /** What `getCachedDataBatch` would do now. Does nothing; asks no tier. */
+  async plan<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<BatchPlan> {
+    this.#ensureOpen()
+    return this.#pipeline.plan(requests as never, resolveBatchOptions(options, this.#pipeline.config) as never)
   }
 
   /**
@@ -89,15 +134,7 @@ export class BatchProcessor {
     fetchFunction: BatchRequest<T>['fetchFunction'],
     ttlOrOptions?: number | SingleOptions<T>,
   ): Promise<T> {
-    const { ttl, priority, tags, weight, ...options } = isObject(ttlOrOptions)
-      ? (ttlOrOptions as SingleOptions<T>)
-      : ({ ttl: ttlOrOptions } as SingleOptions<T>)
-    const request: BatchRequest<T> = { key, fetchFunction, ttl, priority, tags, weight }
-    const value = (batch: Batch): T => {
-      if (batch.failures > 0) throw batch.firstReason
-      return batch.results[0] as T
-    }
-    return this.#run([request], ttlOrOptions === undefined ? undefined : options, value, (results) => results[0] as T)
+    return this.#single(key, fetchFunction, ttlOrOptions, this.#caller())
   }
 
   /** The value of `key` from memory or a tier, `undefined` if neither has it. Fetches nothing. */
@@ -153,12 +190,18 @@ export class BatchProcessor {
     return deleted
   }
 
-  /** Removes what `target` names from memory and all tiers, as `delete` does. */
+  /**
+   * Removes what `target` means from memory and all tiers, as `delete` does: keys, a prefix, a glob pattern (`*`, `?`, `\\`), or a tag. Tiers that can list
+   * their keys are searched for prefixes and patterns; tags are known in memory alone. Answers how many valid entries memory had.
+   */
   async invalidate(target: InvalidateTarget): Promise<number> {
-    if (!isObject(target) || !Array.isArray(target.keys)) {
-      throw misuse('invalidate(target)', { expected: '{ keys }', outOfRange: false }, target, 'ERR_INVALID_OPTION')
-    }
-    return this.delete(target.keys)
+    this.#ensureOpen()
+    const { kind, value } = verifyTarget(target)
+    if (kind === 'keys') return this.delete(value as readonly string[])
+    const { keys, count } = this.memory.invalidate(kind, value as string)
+    const { tiers } = this.#pipeline
+    if (!tiers.isEmpty) await tiers.deleteMatching(keys, kind === 'tag' ? undefined : matcherOf(kind, value as string))
+    return count
   }
 
   /** Removes everything from memory and all tiers. */
@@ -169,10 +212,16 @@ export class BatchProcessor {
   }
 
   /** Counters since the processor was made, and gauges of now. */
-  metrics(): ProcessorMetrics {
+  async metrics(): Promise<ProcessorMetrics> {
     const { dispatcher, tiers } = this.#pipeline
-    dispatcher.ensureAlive()
-    return { ...dispatcher.engine.stats(), tiers: tiers.metrics.map((tier) => ({ ...tier })) }
+    return { ...dispatcher.stats(), tiers: tiers.metrics.map((tier) => ({ ...tier })) }
+  }
+
+  /** Calls `listener` at each event of this name. Answers how to stop that. Where there is `diagnostics_channel`, events are published as `sluice:<name>`, too. */
+  on<Name extends keyof ProcessorEvents>(name: Name, listener: (event: ProcessorEvents[Name]) => void): () => void {
+    verify('on(name)', name, oneOf('stall', 'crash', 'refreshError', 'callbackError'))
+    verify('on(listener)', listener, aFunction)
+    return this.#events.on(name, listener)
   }
 
   /** Puts storage beneath memory, in place of what there was. */
@@ -224,15 +273,37 @@ export class BatchProcessor {
     return this.getCachedDataBatchSettled(requests, { cache: 'only-if-cached' })
   }
 
+  #batch<T>(requests: readonly BatchRequest<T>[], options: BatchOptions<T> | undefined, caller: Caller | undefined): Promise<T[]> {
+    const values = (batch: Batch): T[] => batch.values<T>()
+    return this.#run(requests, options, values, (results) => results as T[], caller)
+  }
+
+  #single<T>(
+    key: string,
+    fetchFunction: BatchRequest<T>['fetchFunction'],
+    ttlOrOptions: number | SingleOptions<T> | undefined,
+    caller: Caller | undefined,
+  ): Promise<T> {
+    const { ttl, priority, tags, weight, ...options } = isObject(ttlOrOptions)
+      ? (ttlOrOptions as SingleOptions<T>)
+      : ({ ttl: ttlOrOptions } as SingleOptions<T>)
+    const request: BatchRequest<T> = { key, fetchFunction, ttl, priority, tags, weight }
+    const value = (batch: Batch): T => {
+      if (batch.failures > 0) throw batch.firstReason
+      return batch.results[0] as T
+    }
+    return this.#run([request], isObject(ttlOrOptions) ? options : undefined, value, (results) => results[0] as T, caller)
+  }
+
   /** Begins a batch; whatever it throws becomes a rejection. */
   #run<T, R>(
     requests: readonly BatchRequest<T>[],
     options: BatchOptions<T> | undefined,
     fromBatch: (batch: Batch) => R,
     fromHits: (results: unknown[]) => R,
+    caller: Caller | undefined,
   ): Promise<R> {
     return new Promise<R>((resolve, reject) => {
-      this.#ensureOpen()
       const settle: Settle = {
         resolve: (batch) => {
           try {
@@ -243,10 +314,44 @@ export class BatchProcessor {
         },
         reject,
       }
-      const resolved = resolveBatchOptions(options, this.#pipeline.config)
-      const begun = this.#pipeline.begin(requests as never, resolved as never, settle)
+      const begun = this.#begin(requests, options, settle, caller)
       if (!(begun instanceof Batch)) resolve(fromHits(begun))
     })
+  }
+
+  #begin<T>(
+    requests: readonly BatchRequest<T>[],
+    options: BatchOptions<T> | undefined,
+    settle: Settle,
+    caller: Caller | undefined,
+  ): unknown[] | Batch {
+    this.#ensureOpen()
+    const resolved = resolveBatchOptions(options, this.#pipeline.config)
+    const heard = resolved.onProgress === undefined ? settle : this.#withProgress(settle, resolved.onProgress)
+    return this.#pipeline.begin(requests as never, resolved as never, heard, caller)
+  }
+
+  /** Tells `onProgress` of each answer, when nothing else is under way. */
+  #withProgress(settle: Settle, onProgress: (progress: BatchProgress) => void): Settle {
+    return {
+      ...settle,
+      answered: (batch, index) => {
+        settle.answered?.(batch, index)
+        const progress = { completed: batch.completed, failed: batch.failures, total: batch.keys.length }
+        this.#pipeline.dispatcher.defer(() => {
+          try {
+            onProgress(progress)
+          } catch (error) {
+            this.#events.emit('callbackError', { error })
+          }
+        })
+      },
+    }
+  }
+
+  /** The callback of this processor that the code running now belongs to. */
+  #caller(): Caller | undefined {
+    return currentCaller(this.#pipeline.dispatcher)
   }
 
   #ensureOpen(): void {

@@ -18,6 +18,17 @@ export interface FetchContext {
   readonly signal: AbortSignal
   /** 1 for the first try of this load, 2 for its first retry, and so on. */
   readonly attempt: number
+  /**
+   * The processor's own call, known to be made by this callback: it cannot deadlock on a limit, and a load that would wait for itself rejects.
+   * Where the runtime has `AsyncLocalStorage`, the processor's methods know that by themselves.
+   */
+  getCachedDataBatch<U>(requests: readonly BatchRequest<U>[], options?: BatchOptions<U>): Promise<U[]>
+  /** As `getCachedDataBatch`, for one key. */
+  getCachedData<U>(
+    key: string,
+    fetchFunction: BatchRequest<U>['fetchFunction'],
+    ttlOrOptions?: number | SingleOptions<U>,
+  ): Promise<U>
 }
 
 /** One thing to get: its key, and how to fetch it if nothing has it. */
@@ -47,6 +58,10 @@ export interface GroupFetchContext<T> {
   readonly requests: readonly BatchRequest<T>[]
   /** Aborted when no key of the group has a waiter any longer, at the deadline, and when the processor closes. */
   readonly signal: AbortSignal
+  /** As in `FetchContext`. */
+  readonly getCachedDataBatch: FetchContext['getCachedDataBatch']
+  /** As in `FetchContext`. */
+  readonly getCachedData: FetchContext['getCachedData']
 }
 
 /** What a `groupFetch` may answer: by key, or an array in the order of `keys`. An `Error` as a value rejects that key alone. */
@@ -88,6 +103,19 @@ export interface RetryBudgetOptions {
 /** How a batch uses what is cached. */
 export type CacheMode = 'default' | 'reload' | 'only-if-cached' | 'no-store'
 
+/** Whose value a caller gets: everybody's, everybody's but frozen, or a copy of its own. */
+export type Isolation = 'shared' | 'freeze' | 'clone'
+
+/** What becomes of a running load that nobody waits for any longer: its signal is aborted, or it is finished and stored. */
+export type OnOrphan = 'abort' | 'finish'
+
+/** How far a batch is. */
+export interface BatchProgress {
+  readonly completed: number
+  readonly failed: number
+  readonly total: number
+}
+
 /** How one batch is to be carried out. Unknown names are errors. */
 export interface BatchOptions<T = unknown> {
   /** Most callbacks of this batch running at once. Default 5. */
@@ -114,6 +142,14 @@ export interface BatchOptions<T = unknown> {
   fetchTimeoutMs?: number | undefined
   /** `true`: reject at the first failure and drop interest in the rest. Default `false`: wait for all. */
   failFast?: boolean | undefined
+  /** Longest that a load may wait for its slot. Default `Infinity`. */
+  queueTimeoutMs?: number | undefined
+  /** What becomes of running loads that nobody waits for any longer. Default `'abort'`. */
+  onOrphan?: OnOrphan | undefined
+  /** Called after each answer, with those so far; what it throws is reported as a `callbackError` event. */
+  onProgress?: ((progress: BatchProgress) => void) | undefined
+  /** Default `'shared'`: the value itself, by identity. `'freeze'`: frozen, deeply. `'clone'`: a structured clone for each caller. */
+  isolation?: Isolation | undefined
   /** Default: no retries. */
   retry?: RetryOptions | undefined
   /** Default `'default'`: answer from memory and tiers, fetch the rest, store it. */
@@ -228,9 +264,43 @@ export interface SetEntry<T = unknown> {
 /** How `set` stores a value. */
 export type SetOptions = Omit<SetEntry, 'key' | 'value'>
 
-/** What `invalidate` drops: exactly one of these. */
-export interface InvalidateTarget {
-  keys?: readonly string[]
+/**
+ * What `invalidate` drops: keys; all that begin with a prefix; all that match a glob pattern (`*` any run of characters, `?` one, `\\` takes the
+ * next as it is); all that have a tag.
+ */
+export type InvalidateTarget =
+  | { readonly keys: readonly string[] }
+  | { readonly prefix: string }
+  | { readonly pattern: string }
+  | { readonly tag: string }
+
+/** What a batch would do with one request. */
+export interface PlannedRequest {
+  readonly index: number
+  readonly key: string
+  /** `'memory'`: answered at once. `'stale'`: answered at once and refreshed. `'join'`: waits for a load in flight. `'fetch'`: begins a load. */
+  readonly action: 'memory' | 'stale' | 'join' | 'fetch'
+}
+
+/** What a batch would do, were it called now. Tiers are not asked. */
+export interface BatchPlan {
+  readonly requests: readonly PlannedRequest[]
+  /** Callbacks it would call, group fetches and single ones. */
+  readonly calls: number
+  /** Groups that would be fetched in one call, split by `maxBatchSize`. */
+  readonly groups: readonly { readonly groupKey: string; readonly keys: readonly string[] }[]
+}
+
+/** What a processor reports by `on`. */
+export interface ProcessorEvents {
+  /** A callback did not answer by its deadline. Its slot and its keys are free; whether it still runs, nobody knows. */
+  stall: { readonly keys: readonly string[]; readonly timeoutMs: number }
+  /** The engine crashed and was replaced. `degraded`: it did so too often, and keys are fetched without it for a while. */
+  crash: { readonly error: unknown; readonly degraded: boolean }
+  /** A refresh in the background failed; the entry stays as it is. */
+  refreshError: { readonly key: string; readonly error: unknown }
+  /** A callback that only listens (`onProgress`, a listener) threw. */
+  callbackError: { readonly error: unknown }
 }
 
 /** How a processor is closed. */
@@ -243,13 +313,15 @@ export interface CloseOptions {
 
 /** Counters since the processor was made, and gauges of now. After a crash of the engine they begin anew. */
 export interface ProcessorMetrics {
-  /** Keys asked for: each is one of `hits`, `joined`, `deduplicated`, `led`. */
+  /** Keys asked for: each is one of `hits`, `joined`, `deduplicated`, `led`, `missed`. */
   readonly requested: number
   readonly hits: number
   readonly joined: number
   readonly deduplicated: number
   /** Loads begun: each ends as one of `succeeded`, `failed`, `dropped` (its last waiter left). */
   readonly led: number
+  /** Looked up and missed, and given up before anything could be begun. */
+  readonly missed: number
   readonly succeeded: number
   readonly failed: number
   readonly dropped: number
@@ -299,6 +371,8 @@ export interface BatchProcessorConfig {
   timeoutMs?: number | undefined
   /** Deadline of one fetch. Default 30,000. */
   fetchTimeoutMs?: number | undefined
+  /** Default of every batch's `queueTimeoutMs`. */
+  queueTimeoutMs?: number | undefined
   /** Default of every batch's `retry`. */
   retry?: RetryOptions | undefined
   /** Default `{ ratio: 0.2, burst: 100 }`. */
@@ -315,6 +389,16 @@ export interface BatchProcessorConfig {
   ttl?: number | undefined
   /** TTL of `null` values. Default: as any other value. */
   negativeTtl?: number | undefined
+  /** How long a failed load is answered with its failure. Default 0: failures are not kept. */
+  errorTtl?: number | undefined
+  /** The part of every TTL, 0 to 1, that chance may take off it. Default 0. */
+  ttlJitter?: number | undefined
+  /** A use makes an entry live its TTL from then on. Default `false`. */
+  slidingTtl?: boolean | undefined
+  /** How eagerly entries are refreshed before they expire (XFetch's β: 1 is the optimum, more is earlier). Default 0: never. */
+  earlyRefresh?: number | undefined
+  /** Default of every batch's `isolation`. */
+  isolation?: Isolation | undefined
   /** Longest key, in UTF-8 bytes. Default 1 MiB. */
   maxKeyBytes?: number | undefined
   /** Tiers beneath memory. */

@@ -20,9 +20,18 @@ export class Core {
     fallBack(place: number, generation: number, flight: number, now: number): void;
     floats(): number;
     /**
+     * `words`: lengths in; out, for each key: 0 it is in memory, 1 it is there but stale, 2 it is in flight, 3 it would be loaded.
+     */
+    foresee(count: number, stale: number, now: number): void;
+    /**
      * The slot of one key, read as a reader does; [`MISS`] if there is none.
      */
     get(len: number, now: number): number;
+    /**
+     * `bytes`: a prefix (`kind` 0), a pattern (1) or a tag (2). The keys removed come out as with [`Core::keys`], their number before the
+     * lengths. Answers how many valid entries there were.
+     */
+    invalidate(kind: number, len: number, now: number): number;
     /**
      * The keys of valid entries, most recently used first: `bytes` and, as lengths, `words` out. Answers how many.
      */
@@ -49,10 +58,13 @@ export class Core {
      */
     mset(count: number, now: number): void;
     /**
-     * `negative_ttl` below zero: there is none.
+     * `config`: the fields of [`Config`] in the order they are declared; `negative_ttl` below zero for none.
      */
-    constructor(max_entries: number, max_weight: number, ttl: number, negative_ttl: number, retry_ratio: number, retry_burst: number);
-    open(limit: number, fetch_timeout: number, timeout: number, attempts: number, backoff: number, backoff_max: number, jitter: number, stale_if_error: number, parent_place: number, parent_generation: number, now: number): number;
+    constructor(config: Float64Array);
+    /**
+     * `floats`: the limit, then the fields of [`Terms`] that are numbers, in the order below.
+     */
+    open(parent_place: number, parent_generation: number, now: number): number;
     peek(len: number, now: number): number;
     purge(now: number): void;
     /**
@@ -75,10 +87,18 @@ export class Core {
     settle(place: number, generation: number, flight: number, outcome: number, weight: number, hint: number, now: number): boolean;
     size(): number;
     /**
-     * `floats` out: the values of [`Stats`]. Answers their names, joined with commas.
+     * `floats` out: the values of [`crate::stats::Stats`], in the order of its names. Answers how many.
      */
-    stats(): string;
+    stats(): number;
     supply(flight: number, ttl: number, weight: number, now: number): void;
+    /**
+     * `bytes`: a tag of `len` bytes for the flight's entry.
+     */
+    tagFlight(flight: number, len: number): void;
+    /**
+     * `bytes`: a key, then a tag for its entry.
+     */
+    tagKey(key_len: number, tag_len: number): void;
     weight(): number;
     /**
      * Of `words` and `floats` alike.
@@ -104,7 +124,9 @@ export interface InitOutput {
     readonly core_ended: (a: number, b: number, c: number, d: number) => void;
     readonly core_fallBack: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly core_floats: (a: number) => number;
+    readonly core_foresee: (a: number, b: number, c: number, d: number) => void;
     readonly core_get: (a: number, b: number, c: number) => number;
+    readonly core_invalidate: (a: number, b: number, c: number, d: number) => number;
     readonly core_keys: (a: number, b: number) => number;
     readonly core_leave: (a: number, b: number, c: number) => void;
     readonly core_lookup: (a: number, b: number, c: number, d: number) => number;
@@ -112,8 +134,8 @@ export interface InitOutput {
     readonly core_mdelete: (a: number, b: number, c: number) => number;
     readonly core_missAll: (a: number, b: number) => number;
     readonly core_mset: (a: number, b: number, c: number) => void;
-    readonly core_new: (a: number, b: number, c: number, d: number, e: number, f: number) => number;
-    readonly core_open: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => number;
+    readonly core_new: (a: number, b: number) => number;
+    readonly core_open: (a: number, b: number, c: number, d: number) => number;
     readonly core_peek: (a: number, b: number, c: number) => number;
     readonly core_purge: (a: number, b: number) => void;
     readonly core_queue: (a: number, b: number, c: number, d: number, e: number, f: number) => number;
@@ -123,8 +145,10 @@ export interface InitOutput {
     readonly core_seal: (a: number, b: number, c: number) => void;
     readonly core_settle: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => number;
     readonly core_size: (a: number) => number;
-    readonly core_stats: (a: number) => [number, number];
+    readonly core_stats: (a: number) => number;
     readonly core_supply: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly core_tagFlight: (a: number, b: number, c: number) => void;
+    readonly core_tagKey: (a: number, b: number, c: number) => void;
     readonly core_weight: (a: number) => number;
     readonly core_words: (a: number) => number;
     readonly core_wordsLength: (a: number) => number;
@@ -132,7 +156,7 @@ export interface InitOutput {
     readonly __wbindgen_exn_store: (a: number) => void;
     readonly __externref_table_alloc: () => number;
     readonly __wbindgen_externrefs: WebAssembly.Table;
-    readonly __wbindgen_free: (a: number, b: number, c: number) => void;
+    readonly __wbindgen_malloc: (a: number, b: number) => number;
     readonly __wbindgen_start: () => void;
 }
 

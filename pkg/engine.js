@@ -111,6 +111,19 @@ export class Core {
         return ret >>> 0;
     }
     /**
+     * `words`: lengths in; out, for each key: 0 it is in memory, 1 it is there but stale, 2 it is in flight, 3 it would be loaded.
+     * @param {number} count
+     * @param {number} stale
+     * @param {number} now
+     */
+    foresee(count, stale, now) {
+        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
+            throw new Error('Invalid stale object from previous Wasm instance');
+        }
+        __wbg_call_guard();
+        wasm.core_foresee(this.__wbg_ptr, count, stale, now);
+    }
+    /**
      * The slot of one key, read as a reader does; [`MISS`] if there is none.
      * @param {number} len
      * @param {number} now
@@ -123,6 +136,23 @@ export class Core {
         let ret;
         __wbg_call_guard();
         ret = wasm.core_get(this.__wbg_ptr, len, now);
+        return ret >>> 0;
+    }
+    /**
+     * `bytes`: a prefix (`kind` 0), a pattern (1) or a tag (2). The keys removed come out as with [`Core::keys`], their number before the
+     * lengths. Answers how many valid entries there were.
+     * @param {number} kind
+     * @param {number} len
+     * @param {number} now
+     * @returns {number}
+     */
+    invalidate(kind, len, now) {
+        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
+            throw new Error('Invalid stale object from previous Wasm instance');
+        }
+        let ret;
+        __wbg_call_guard();
+        ret = wasm.core_invalidate(this.__wbg_ptr, kind, len, now);
         return ret >>> 0;
     }
     /**
@@ -221,44 +251,34 @@ export class Core {
         wasm.core_mset(this.__wbg_ptr, count, now);
     }
     /**
-     * `negative_ttl` below zero: there is none.
-     * @param {number} max_entries
-     * @param {number} max_weight
-     * @param {number} ttl
-     * @param {number} negative_ttl
-     * @param {number} retry_ratio
-     * @param {number} retry_burst
+     * `config`: the fields of [`Config`] in the order they are declared; `negative_ttl` below zero for none.
+     * @param {Float64Array} config
      */
-    constructor(max_entries, max_weight, ttl, negative_ttl, retry_ratio, retry_burst) {
+    constructor(config) {
+        const ptr0 = passArrayF64ToWasm0(config, wasm.__wbindgen_malloc);
+        const len0 = WASM_VECTOR_LEN;
         let ret;
         __wbg_call_guard();
-        ret = wasm.core_new(max_entries, max_weight, ttl, negative_ttl, retry_ratio, retry_burst);
+        ret = wasm.core_new(ptr0, len0);
         this.__wbg_ptr = ret;
         Object.defineProperty(this, '__wbg_inst', { value: __wbg_instance_id, writable: true });
         CoreFinalization.register(this, { ptr: ret, instance: __wbg_instance_id }, this);
         return this;
     }
     /**
-     * @param {number} limit
-     * @param {number} fetch_timeout
-     * @param {number} timeout
-     * @param {number} attempts
-     * @param {number} backoff
-     * @param {number} backoff_max
-     * @param {number} jitter
-     * @param {number} stale_if_error
+     * `floats`: the limit, then the fields of [`Terms`] that are numbers, in the order below.
      * @param {number} parent_place
      * @param {number} parent_generation
      * @param {number} now
      * @returns {number}
      */
-    open(limit, fetch_timeout, timeout, attempts, backoff, backoff_max, jitter, stale_if_error, parent_place, parent_generation, now) {
+    open(parent_place, parent_generation, now) {
         if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
             throw new Error('Invalid stale object from previous Wasm instance');
         }
         let ret;
         __wbg_call_guard();
-        ret = wasm.core_open(this.__wbg_ptr, limit, fetch_timeout, timeout, attempts, backoff, backoff_max, jitter, stale_if_error, parent_place, parent_generation, now);
+        ret = wasm.core_open(this.__wbg_ptr, parent_place, parent_generation, now);
         return ret >>> 0;
     }
     /**
@@ -385,26 +405,17 @@ export class Core {
         return ret >>> 0;
     }
     /**
-     * `floats` out: the values of [`Stats`]. Answers their names, joined with commas.
-     * @returns {string}
+     * `floats` out: the values of [`crate::stats::Stats`], in the order of its names. Answers how many.
+     * @returns {number}
      */
     stats() {
-        let deferred1_0;
-        let deferred1_1;
-        try {
-            if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-                throw new Error('Invalid stale object from previous Wasm instance');
-            }
-            let ret;
-            __wbg_call_guard();
-            ret = wasm.core_stats(this.__wbg_ptr);
-            deferred1_0 = ret[0];
-            deferred1_1 = ret[1];
-            return getStringFromWasm0(ret[0], ret[1]);
-        } finally {
-            __wbg_call_guard();
-            wasm.__wbindgen_free(deferred1_0, deferred1_1, 1);
+        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
+            throw new Error('Invalid stale object from previous Wasm instance');
         }
+        let ret;
+        __wbg_call_guard();
+        ret = wasm.core_stats(this.__wbg_ptr);
+        return ret >>> 0;
     }
     /**
      * @param {number} flight
@@ -418,6 +429,30 @@ export class Core {
         }
         __wbg_call_guard();
         wasm.core_supply(this.__wbg_ptr, flight, ttl, weight, now);
+    }
+    /**
+     * `bytes`: a tag of `len` bytes for the flight's entry.
+     * @param {number} flight
+     * @param {number} len
+     */
+    tagFlight(flight, len) {
+        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
+            throw new Error('Invalid stale object from previous Wasm instance');
+        }
+        __wbg_call_guard();
+        wasm.core_tagFlight(this.__wbg_ptr, flight, len);
+    }
+    /**
+     * `bytes`: a key, then a tag for its entry.
+     * @param {number} key_len
+     * @param {number} tag_len
+     */
+    tagKey(key_len, tag_len) {
+        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
+            throw new Error('Invalid stale object from previous Wasm instance');
+        }
+        __wbg_call_guard();
+        wasm.core_tagKey(this.__wbg_ptr, key_len, tag_len);
     }
     /**
      * @returns {number}
@@ -461,8 +496,10 @@ if (Symbol.dispose) Core.prototype[Symbol.dispose] = Core.prototype.free;
 
 export function __wbg_reset_state () {
     __wbg_instance_id++;
+    cachedFloat64ArrayMemory0 = null;
     cachedUint8ArrayMemory0 = null;
     if (typeof numBytesDecoded !== 'undefined') numBytesDecoded = 0;
+    if (typeof WASM_VECTOR_LEN !== 'undefined') WASM_VECTOR_LEN = 0;
     __wbg_reinit_scheduled = false;
     wasmInstance = new WebAssembly.Instance(wasmModule, __wbg_get_imports());
     wasm = wasmInstance.exports;
@@ -538,6 +575,14 @@ function getArrayU8FromWasm0(ptr, len) {
     return getUint8ArrayMemory0().subarray(ptr / 1, ptr / 1 + len);
 }
 
+let cachedFloat64ArrayMemory0 = null;
+function getFloat64ArrayMemory0() {
+    if (cachedFloat64ArrayMemory0 === null || cachedFloat64ArrayMemory0.byteLength === 0) {
+        cachedFloat64ArrayMemory0 = new Float64Array(wasm.memory.buffer);
+    }
+    return cachedFloat64ArrayMemory0;
+}
+
 function getStringFromWasm0(ptr, len) {
     return decodeText(ptr >>> 0, len);
 }
@@ -559,6 +604,13 @@ function handleError(f, args) {
     }
 }
 
+function passArrayF64ToWasm0(arg, malloc) {
+    const ptr = malloc(arg.length * 8, 8) >>> 0;
+    getFloat64ArrayMemory0().set(arg, ptr / 8);
+    WASM_VECTOR_LEN = arg.length;
+    return ptr;
+}
+
 let __wbg_reinit_scheduled = false;
 
 let cachedTextDecoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
@@ -575,11 +627,14 @@ function decodeText(ptr, len) {
     return cachedTextDecoder.decode(getUint8ArrayMemory0().subarray(ptr, ptr + len));
 }
 
+let WASM_VECTOR_LEN = 0;
+
 let wasmModule, wasmInstance, wasm;
 function __wbg_finalize_init(instance, module) {
     wasmInstance = instance;
     wasm = instance.exports;
     wasmModule = module;
+    cachedFloat64ArrayMemory0 = null;
     cachedUint8ArrayMemory0 = null;
     wasm.__wbindgen_start();
     return wasm;

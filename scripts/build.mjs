@@ -3,7 +3,7 @@
  *
  * Each entry is one self-contained file, so that no bundler or runtime has to find a second one:
  *
- *   index.js, index.cjs   the wasm inlined as base64, compiled on first use
+ *   index.js, index.cjs   the wasm inlined as text, compiled on first use
  *   workerd.js            Workers may not compile bytes: imports ./engine.wasm as a module
  *
  * `--if-stale` builds only if a source is newer than dist/.
@@ -18,7 +18,7 @@ import { dist, isStale } from './setup.mjs'
 import { root, steps } from './steps.mjs'
 
 /** The most that index.js may come to, gzipped. */
-const ENTRY_GZIP_BYTES_MAX = 60 * 1024
+const ENTRY_GZIP_BYTES_MAX = 70 * 1024
 
 if (!process.argv.includes('--if-stale') || isStale()) await steps([['build', build]])
 

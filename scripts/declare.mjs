@@ -1,5 +1,6 @@
 /**
- * Writes the declarations: for each `.d.ts` a `.d.cts` twin, because to TypeScript a `.d.ts` of this package describes an ES module only.
+ * Writes the declarations: for each `.d.ts` a `.d.cts` twin, because to TypeScript a `.d.ts` of this package describes an ES module
+ * only.
  *
  * Only those that index.d.ts leads to are shipped, and none may import what is not: generated glue, Node's types, a dependency.
  */

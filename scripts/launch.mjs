@@ -1,4 +1,4 @@
-/** `node scripts/launch.mjs file.ts …`: sets up a fresh clone if it is one, then runs a TypeScript file of the project with the arguments. */
+/** `node scripts/launch.mjs file.ts …`: sets up a fresh clone if it is one, then runs that file of the project with the arguments. */
 
 import { ensureInstalled, setUp } from './setup.mjs'
 import { CommandFailed, run } from './steps.mjs'

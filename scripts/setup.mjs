@@ -1,6 +1,6 @@
 /**
- * What a fresh clone needs before the demo, the tests or the benchmarks run: the development dependencies and dist/. No Rust: pkg/ is
- * committed. Does nothing, in milliseconds, where all is there.
+ * What a fresh clone needs before the demo, the tests or the benchmarks run: the development dependencies and dist/. No Rust:
+ * pkg/ is committed. Does nothing, in milliseconds, where all is there.
  */
 
 import { existsSync, readdirSync, statSync } from 'node:fs'

@@ -56,7 +56,7 @@ export class Skipped {
   }
 }
 
-/** Carries out `[title, work]` pairs in order, also after a failure, and ends with how each went; any failure sets the exit code. */
+/** Carries out `[title, work]` pairs in order, also after a failure, and says how each went; any failure sets the exit code. */
 export async function steps(list) {
   const summary = []
   for (const [title, work] of list) {

@@ -1,8 +1,8 @@
 /**
  * Wasm as text for a JavaScript string: one character for each of the 86 commonest byte values, two for each other one.
  *
- * A quarter less than base64 once compressed: base64 cuts bytes at every sixth bit, and so hides their repetitions from gzip and brotli, which
- * compress this as well as the bytes themselves. It is also shorter. js/wasm/inline.ts reads it.
+ * A quarter less than base64 once compressed: base64 cuts bytes at every sixth bit, and so hides their repetitions from gzip and
+ * brotli, which compress this as well as the bytes themselves. It is also shorter. js/wasm/inline.ts reads it.
  */
 
 const PRINTABLE = Array.from({ length: 0x7f - 0x20 }, (_, i) => String.fromCharCode(0x20 + i))

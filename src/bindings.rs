@@ -9,11 +9,10 @@ use std::cell::{RefCell, RefMut};
 use wasm_bindgen::prelude::*;
 
 use crate::config::Config;
-use crate::engine::{Effect, Engine, Grouping, MISS, Outcome, Terms, Wishes};
+use crate::engine::{Effect, Engine, Grouping, MISS, Outcome, Target, Terms, Wishes};
 use crate::hash::Seed;
 use crate::ids::{BatchId, CallId, FlightId, NONE, Slot};
 use crate::retry::{BudgetConfig, RetryTerms};
-use crate::stats::Stats;
 use crate::time::{Instant, Millis};
 
 /// In `mset`'s list of key lengths: the value is `null`.
@@ -50,15 +49,23 @@ fn start() {
 
 #[wasm_bindgen]
 impl Core {
-    /// `negative_ttl` below zero: there is none.
+    /// `config`: the fields of [`Config`] in the order they are declared; `negative_ttl` below zero for none.
     #[wasm_bindgen(constructor)]
-    pub fn new(max_entries: f64, max_weight: f64, ttl: f64, negative_ttl: f64, retry_ratio: f64, retry_burst: f64) -> Core {
+    pub fn new(config: &[f64]) -> Core {
+        let &[max_entries, max_weight, ttl, negative_ttl, error_ttl, ttl_jitter, sliding, early_refresh, ratio, burst] = config
+        else {
+            panic!("a config of {} numbers", config.len());
+        };
         let config = Config {
             max_entries,
             max_weight,
             ttl,
             negative_ttl: (negative_ttl >= 0.0).then_some(negative_ttl),
-            retry_budget: BudgetConfig { ratio: retry_ratio, burst: retry_burst },
+            error_ttl,
+            ttl_jitter,
+            sliding: sliding != 0.0,
+            early_refresh,
+            retry_budget: BudgetConfig { ratio, burst },
         };
         let mail = Box::new(Mail { effects: std::ptr::null(), effect_count: 0, next_deadline: f64::INFINITY });
         let engine = Engine::new(config, seed());
@@ -114,30 +121,21 @@ impl Core {
         inner.engine.miss_all(&inner.bytes, &inner.words[..count]) as u32
     }
 
-    #[allow(clippy::too_many_arguments)] // Numbers cross for free, an object does not.
-    pub fn open(
-        &self,
-        limit: u32,
-        fetch_timeout: f64,
-        timeout: f64,
-        attempts: u32,
-        backoff: f64,
-        backoff_max: f64,
-        jitter: f64,
-        stale_if_error: f64,
-        parent_place: u32,
-        parent_generation: u32,
-        now: f64,
-    ) -> u32 {
+    /// `floats`: the limit, then the fields of [`Terms`] that are numbers, in the order below.
+    pub fn open(&self, parent_place: u32, parent_generation: u32, now: f64) -> u32 {
         let mut turn = self.turn();
+        let &[limit, fetch, queue, whole, attempts, backoff, backoff_max, jitter, stale_if_error, finish_orphans] =
+            turn.floats.first_chunk().expect("room for a batch's terms");
         let parent = CallId { place: parent_place, generation: parent_generation };
         let terms = Terms {
-            limit,
-            fetch_timeout: Millis(fetch_timeout),
-            timeout: Millis(timeout),
-            retry: RetryTerms { attempts, backoff: Millis(backoff), backoff_max: Millis(backoff_max), jitter },
+            limit: limit as u32,
+            fetch_timeout: Millis(fetch),
+            queue_timeout: Millis(queue),
+            timeout: Millis(whole),
+            retry: RetryTerms { attempts: attempts as u32, backoff: Millis(backoff), backoff_max: Millis(backoff_max), jitter },
             parent: (parent_place != NONE).then_some(parent),
             stale_if_error: Millis(stale_if_error),
+            finish_orphans: finish_orphans != 0.0,
         };
         turn.engine.open(terms, Instant(now)).expect("memory for a batch").0
     }
@@ -252,6 +250,53 @@ impl Core {
         deleted
     }
 
+    /// `bytes`: a tag of `len` bytes for the flight's entry.
+    #[wasm_bindgen(js_name = tagFlight)]
+    pub fn tag_flight(&self, flight: u32, len: usize) {
+        let inner = &mut *self.0.borrow_mut();
+        inner.engine.tag_flight(FlightId(flight), &inner.bytes[..len]);
+    }
+
+    /// `bytes`: a key, then a tag for its entry.
+    #[wasm_bindgen(js_name = tagKey)]
+    pub fn tag_key(&self, key_len: usize, tag_len: usize) {
+        let mut turn = self.turn();
+        let Inner { engine, bytes, .. } = &mut *turn;
+        let (key, tag) = bytes[..key_len + tag_len].split_at(key_len);
+        engine.tag_key(key, tag);
+    }
+
+    /// `bytes`: a prefix (`kind` 0), a pattern (1) or a tag (2). The keys removed come out as with [`Core::keys`], their number before the
+    /// lengths. Answers how many valid entries there were.
+    pub fn invalidate(&self, kind: u32, len: usize, now: f64) -> usize {
+        let mut turn = self.turn();
+        let Inner { engine, bytes, words, floats, .. } = &mut *turn;
+        let text = bytes[..len].to_vec();
+        let target = match kind {
+            0 => Target::Prefix(&text),
+            1 => Target::Pattern(&text),
+            _ => Target::Tag(&text),
+        };
+        let (mut keys, mut lens) = (Vec::new(), vec![0]);
+        let count = engine.invalidate(target, &mut keys, &mut lens, Instant(now));
+        lens[0] = (lens.len() - 1) as u32;
+        put(bytes, &keys);
+        put(words, &lens);
+        grow(floats, words.len());
+        count
+    }
+
+    /// `words`: lengths in; out, for each key: 0 it is in memory, 1 it is there but stale, 2 it is in flight, 3 it would be loaded.
+    pub fn foresee(&self, count: usize, stale: f64, now: f64) {
+        let inner = &mut *self.0.borrow_mut();
+        let mut start = 0;
+        for word in &mut inner.words[..count] {
+            let end = start + *word as usize;
+            *word = inner.engine.foresee(&inner.bytes[start..end], Millis(stale), Instant(now)) as u32;
+            start = end;
+        }
+    }
+
     pub fn clear(&self) {
         self.turn().engine.clear();
     }
@@ -269,11 +314,9 @@ impl Core {
             inner.engine.copy_key(slot, &mut keys);
             lens.push((keys.len() - start) as u32);
         }
-        grow(&mut inner.bytes, keys.len());
-        grow(&mut inner.words, lens.len());
+        put(&mut inner.bytes, &keys);
+        put(&mut inner.words, &lens);
         grow(&mut inner.floats, lens.len());
-        inner.bytes[..keys.len()].copy_from_slice(&keys);
-        inner.words[..lens.len()].copy_from_slice(&lens);
         lens.len()
     }
 
@@ -290,14 +333,13 @@ impl Core {
         self.0.borrow().engine.weight() as f64
     }
 
-    /// `floats` out: the values of [`Stats`]. Answers their names, joined with commas.
-    pub fn stats(&self) -> String {
+    /// `floats` out: the values of [`crate::stats::Stats`], in the order of its names. Answers how many.
+    pub fn stats(&self) -> usize {
         let mut inner = self.0.borrow_mut();
         let values = inner.engine.stats().values();
         grow(&mut inner.words, values.len());
-        grow(&mut inner.floats, values.len());
-        inner.floats[..values.len()].copy_from_slice(&values);
-        Stats::NAMES.join(",")
+        put(&mut inner.floats, &values);
+        values.len()
     }
 
     /// One call that may have effects; when it ends, the mail says where they are.
@@ -311,6 +353,12 @@ impl Core {
 #[cfg(feature = "test-hooks")]
 #[wasm_bindgen]
 impl Core {
+    /// JavaScript's names of the counters, joined with commas.
+    #[wasm_bindgen(js_name = statNames)]
+    pub fn stat_names(&self) -> String {
+        crate::stats::Stats::NAMES.join(",")
+    }
+
     /// What disagrees, or nothing.
     pub fn validate(&self) -> Option<String> {
         self.0.borrow().engine.validate().err()
@@ -379,6 +427,12 @@ fn grow<T: Clone + Default>(region: &mut Vec<T>, len: usize) {
     if region.len() < len {
         region.resize(len.next_power_of_two(), T::default());
     }
+}
+
+/// Puts a list at the beginning of a region.
+fn put<T: Clone + Copy + Default>(region: &mut Vec<T>, list: &[T]) {
+    grow(region, list.len());
+    region[..list.len()].copy_from_slice(list);
 }
 
 /// From the platform's secure source; where a sandbox hides that, from `Math.random`, which is better than the same hash in every process.

@@ -111,13 +111,11 @@ impl Store {
             if holds == Holds::Failure {
                 return Lookup::Failure(slot);
             }
-            if self.freshness.early > 0.0 && self.is_due_early(slot, now, random) {
-                return Lookup::Early(slot);
-            }
+            let early = self.freshness.early > 0.0 && self.is_due_early(slot, now, random);
             if self.freshness.sliding {
                 self.index.payload_mut(slot).expires_at = now.plus(Millis(f64::from(ttl_ms)));
             }
-            return Lookup::Hit(slot);
+            return if early { Lookup::Early(slot) } else { Lookup::Hit(slot) };
         }
         if holds == Holds::Value && now < expires_at.plus(stale) {
             self.policy.hit(slot);

@@ -27,6 +27,10 @@ export interface CallId {
 export const MISS = 0xffff_ffff
 /** In a look-up's answer: expired, but within what the caller takes stale; the slot is in the other bits. */
 export const STALE = 0x8000_0000
+/** In a look-up's answer: valid, and this reader is to refresh it; the slot is in the other bits. */
+export const EARLY = 0x4000_0000
+/** In a look-up's answer: what is there is a failure; the slot is in the other bits. */
+export const FAILURE = 0x2000_0000
 /** Stands for "no group" and "no parent". */
 export const NONE = 0xffff_ffff
 
@@ -42,6 +46,10 @@ export interface EngineConfig {
   maxWeight: number
   ttl: number
   negativeTtl: number | undefined
+  errorTtl: number
+  ttlJitter: number
+  slidingTtl: boolean
+  earlyRefresh: number
   retryBudget: Readonly<{ ratio: number; burst: number }>
 }
 
@@ -49,9 +57,11 @@ export interface EngineConfig {
 export interface BatchTerms {
   readonly maxConcurrency: number
   readonly fetchTimeoutMs: number
+  readonly queueTimeoutMs: number
   readonly timeoutMs: number
   readonly retry: { attempts: number; backoffMs: number; maxBackoffMs: number; jitter: number }
   readonly staleIfError: number
+  readonly onOrphan: 'abort' | 'finish'
 }
 
 /** Carries effects out. Called while no call of the core is under way; must not call the engine itself, only note what to do next. */
@@ -63,40 +73,46 @@ export interface EffectHandler {
   done(batch: BatchId, busyMs: number): void
   /** Answers the value that `from` stands for, which is now stored and stays valid for `ttlMs`. */
   stored(from: number, ttlMs: number): unknown
+  /** Answers what stands for the failure that `flight` ended with, which is now stored. */
+  storedFailure(flight: FlightId): unknown
   abort(call: CallId): void
   timeOut(call: CallId): void
+  timeOutQueued(call: CallId, flights: FlightId[]): void
   timeOutBatch(batch: BatchId): void
   release(flight: FlightId): void
   cycle(batch: BatchId, index: number, flights: FlightId[]): void
 }
 
-/** Counters and gauges; the fields of `Stats` in `src/stats.rs`. */
-export interface EngineStats {
-  requested: number
-  hits: number
-  joined: number
-  deduplicated: number
-  led: number
-  succeeded: number
-  failed: number
-  dropped: number
-  calls: number
-  timedOut: number
-  retried: number
-  late: number
-  stored: number
-  evicted: number
-  expired: number
-  tooHeavy: number
-  refused: number
-  fenced: number
-  entries: number
-  weight: number
-  inFlight: number
-  waiting: number
-  running: number
-  engineBytes: number
+/** Counters and gauges, before anything has happened; the fields of `Stats` in `src/stats.rs`, in its order. */
+export const NO_STATS = {
+  requested: 0,
+  hits: 0,
+  joined: 0,
+  deduplicated: 0,
+  led: 0,
+  missed: 0,
+  succeeded: 0,
+  failed: 0,
+  dropped: 0,
+  calls: 0,
+  timedOut: 0,
+  retried: 0,
+  late: 0,
+  stored: 0,
+  evicted: 0,
+  expired: 0,
+  tooHeavy: 0,
+  refused: 0,
+  fenced: 0,
+  entries: 0,
+  weight: 0,
+  inFlight: 0,
+  waiting: 0,
+  running: 0,
+  engineBytes: 0,
 }
+
+export type EngineStats = Readonly<typeof NO_STATS>
 
 /** Offset of the deadline in the mail, in doubles. */
 const DEADLINE_AT = 1
@@ -124,15 +140,14 @@ export class Engine {
   constructor(config: EngineConfig, keyBytesMax: number) {
     this.#config = config
     this.#keyBytesMax = keyBytesMax
-    this.revive()
   }
 
-  /** Whether this engine's state was lost with a crashed instance. */
+  /** Whether this engine has no state: it was lost with a crashed instance, or it was never used. */
   get isLost(): boolean {
     return this.#generation !== currentGeneration()
   }
 
-  /** Makes the engine anew, empty, in the living instance. */
+  /** Makes the engine, empty, in the living instance. Throws `WasmUnavailableError` where there can be none. */
   revive(): void {
     const { core, memory, generation } = createCore(this.#config)
     this.#core = core
@@ -193,21 +208,13 @@ export class Engine {
 
   open(terms: BatchTerms, parent: CallId | undefined, now: number): BatchId {
     const { attempts, backoffMs, maxBackoffMs, jitter } = terms.retry
-    return this.#call(() =>
-      this.#core.open(
-        terms.maxConcurrency,
-        terms.fetchTimeoutMs,
-        terms.timeoutMs,
-        attempts,
-        backoffMs,
-        maxBackoffMs,
-        jitter,
-        terms.staleIfError,
-        parent?.place ?? NONE,
-        parent?.generation ?? 0,
-        now,
-      ),
-    )
+    const { maxConcurrency, fetchTimeoutMs, queueTimeoutMs, timeoutMs, staleIfError } = terms
+    const finishesOrphans = terms.onOrphan === 'finish' ? 1 : 0
+    this.begin(8)
+    // In the order of `Core::open` in src/bindings.rs.
+    const numbers = [maxConcurrency, fetchTimeoutMs, queueTimeoutMs, timeoutMs, attempts, backoffMs, maxBackoffMs]
+    this.floats.set([...numbers, jitter, staleIfError, finishesOrphans])
+    return this.#call(() => this.#core.open(parent?.place ?? NONE, parent?.generation ?? 0, now))
   }
 
   /** After a look-up: `words` and `floats` have priorities and TTLs if `each`; `words` gets flight and `How`, for each that missed. */
@@ -282,6 +289,36 @@ export class Engine {
     return this.#call(() => this.#core.mdelete(count, now))
   }
 
+  /** The entry of `flight` is to have `tag`. */
+  tagFlight(flight: FlightId, tag: string): void {
+    const bytes = this.#writeText(tag)
+    this.#call(() => this.#core.tagFlight(flight, bytes))
+  }
+
+  /** The entry of `key`, if there is one, has `tag` from now on. */
+  tagKey(key: string, tag: string): void {
+    const keyBytes = Math.abs(measure(key))
+    const tagBytes = Math.abs(measure(tag))
+    if (keyBytes + tagBytes > this.#bytes.length) this.#reserve(keyBytes + tagBytes, this.words.length)
+    else if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+    // One by one: joined, two lone surrogates could make a pair.
+    writeIllFormed(tag, this.#bytes, writeIllFormed(key, this.#bytes, 0))
+    this.#call(() => this.#core.tagKey(keyBytes, tagBytes))
+  }
+
+  /** Removes what `text` means, and fences its loads. Answers the keys removed, and how many of them had a valid entry. */
+  invalidate(kind: 'prefix' | 'pattern' | 'tag', text: string, now: number): { keys: string[]; count: number } {
+    const bytes = this.#writeText(text)
+    const count = this.#call(() => this.#core.invalidate(['prefix', 'pattern', 'tag'].indexOf(kind), bytes, now))
+    this.#takeViews()
+    return { keys: this.#readKeys(1, this.words[0] as number), count }
+  }
+
+  /** After `writeKeys`: what a request for each key would meet, in `words`. */
+  foresee(count: number, stale: number, now: number): void {
+    this.#call(() => this.#core.foresee(count, stale, now))
+  }
+
   clear(): void {
     this.#call(() => this.#core.clear())
     this.values = []
@@ -295,11 +332,7 @@ export class Engine {
   keys(now: number): string[] {
     const count = this.#call(() => this.#core.keys(now))
     this.#takeViews()
-    let start = 0
-    return Array.from(this.words.subarray(0, count), (length) => {
-      start += length
-      return read(this.#bytes.subarray(start - length, start))
-    })
+    return this.#readKeys(0, count)
   }
 
   remaining(slot: Slot, now: number): number {
@@ -315,9 +348,9 @@ export class Engine {
   }
 
   stats(): EngineStats {
-    const names = this.#call(() => this.#core.stats()).split(',')
+    this.#call(() => this.#core.stats())
     this.#takeViews()
-    return Object.fromEntries(names.map((name, at) => [name, this.floats[at]])) as unknown as EngineStats
+    return Object.fromEntries(Object.keys(NO_STATS).map((name, at) => [name, this.floats[at]])) as EngineStats
   }
 
   /** When `advance` is to be called next; `Infinity` for never. */
@@ -379,10 +412,36 @@ export class Engine {
         case 13:
           handler.deliverStale(a, b, values[c])
           break
+        case 14:
+          handler.timeOutQueued({ place: a, generation: b }, members(list, at, c))
+          break
+        case 15:
+          values[a] = handler.storedFailure(b)
+          break
         // 2, a member, belongs to the effect before it.
       }
     }
     this.#mail[1] = 0
+  }
+
+  /** The keys whose lengths are in `words` from `first` on. */
+  #readKeys(first: number, count: number): string[] {
+    let start = 0
+    return Array.from(this.words.subarray(first, first + count), (length) => {
+      start += length
+      return read(this.#bytes.subarray(start - length, start))
+    })
+  }
+
+  /** Writes a text of whatever length; answers its bytes. */
+  #writeText(text: string): number {
+    const measured = measure(text)
+    const bytes = Math.abs(measured)
+    if (bytes > this.#bytes.length) this.#reserve(bytes, this.words.length)
+    else if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+    if (measured < 0) writeIllFormed(text, this.#bytes, 0)
+    else write(text, this.#bytes)
+    return bytes
   }
 
   #writeKeysMeasured(joined: string, keys: (index: number) => string, count: number): void {

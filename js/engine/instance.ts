@@ -24,8 +24,21 @@ export function currentGeneration(): number {
 /** A new engine in the living instance, which is started if there is none. */
 export function createCore(config: EngineConfig): { core: Core; memory: WebAssembly.Memory; generation: number } {
   const { memory } = start()
-  const { maxEntries, maxWeight, ttl, negativeTtl, retryBudget } = config
-  const core = new Core(maxEntries, maxWeight, ttl, negativeTtl ?? -1, retryBudget.ratio, retryBudget.burst)
+  // In the order of `Core::new` in src/bindings.rs.
+  const core = new Core(
+    Float64Array.of(
+      config.maxEntries,
+      config.maxWeight,
+      config.ttl,
+      config.negativeTtl ?? -1,
+      config.errorTtl,
+      config.ttlJitter,
+      config.slidingTtl ? 1 : 0,
+      config.earlyRefresh,
+      config.retryBudget.ratio,
+      config.retryBudget.burst,
+    ),
+  )
   return { core, memory, generation }
 }
 

@@ -51,6 +51,18 @@ export const aTtl: Check = (value) => {
   return value >= 0 ? undefined : { expected, outOfRange: true }
 }
 
+export const aShare: Check = (value) => {
+  const expected = 'a number from 0 to 1'
+  if (typeof value !== 'number') return { expected, outOfRange: false }
+  return value >= 0 && value <= 1 ? undefined : { expected, outOfRange: true }
+}
+
+export const aCount: Check = (value) => {
+  const expected = 'a finite number of at least 0'
+  if (typeof value !== 'number') return { expected, outOfRange: false }
+  return value >= 0 && value < Number.POSITIVE_INFINITY ? undefined : { expected, outOfRange: true }
+}
+
 export const aBoolean: Check = (value) =>
   typeof value === 'boolean' ? undefined : { expected: 'a boolean', outOfRange: false }
 

@@ -5,12 +5,14 @@
 
 import {
   aBoolean,
+  aCount,
   aDuration,
   aFunction,
   aKey,
   anInteger,
   anIntegerOrInfinity,
   aPriority,
+  aShare,
   aSignal,
   aTtl,
   aWeight,
@@ -39,6 +41,8 @@ export interface Declaration {
 const HOUR_MS = 3_600_000
 const groupings = ['none', 'prefix', 'custom'] as const
 const missings = ['fallback', 'undefined', 'null', 'error'] as const
+const orphans = ['abort', 'finish'] as const
+const isolations = ['shared', 'freeze', 'clone'] as const
 const cacheModes = ['default', 'reload', 'only-if-cached', 'no-store'] as const
 const quoted = (names: readonly string[]) => names.map((name) => `'${name}'`).join(' | ')
 
@@ -182,6 +186,37 @@ export const BATCH_OPTIONS: readonly Declaration[] = [
     from: 'fetchTimeoutMs',
   },
   {
+    name: 'queueTimeoutMs',
+    type: 'number (ms)',
+    default: Number.POSITIVE_INFINITY,
+    check: aDuration,
+    prose: 'Longest that a load may wait for its slot.',
+    from: 'queueTimeoutMs',
+  },
+  {
+    name: 'onOrphan',
+    type: quoted(orphans),
+    default: 'abort',
+    check: oneOf(...orphans),
+    prose: 'What becomes of a running load that nobody waits for any longer: its signal is aborted, or it is finished and stored.',
+  },
+  {
+    name: 'onProgress',
+    type: '({ completed, failed, total }) => void',
+    default: undefined,
+    defaultProse: 'none',
+    check: aFunction,
+    prose: 'Called after each answer. What it throws is reported as a `callbackError` event.',
+  },
+  {
+    name: 'isolation',
+    type: quoted(isolations),
+    default: 'shared',
+    check: oneOf(...isolations),
+    prose: "`'shared'`: values by identity. `'freeze'`: frozen deeply, for all. `'clone'`: a structured clone for each caller.",
+    from: 'isolation',
+  },
+  {
     name: 'retry',
     type: '{ attempts, backoffMs, maxBackoffMs, jitter, retryable }',
     default: DEFAULT_RETRY,
@@ -244,6 +279,7 @@ export const CONFIG_OPTIONS: readonly Declaration[] = [
   inherited('maxBatchSize'),
   inherited('timeoutMs'),
   inherited('fetchTimeoutMs'),
+  inherited('queueTimeoutMs'),
   inherited('retry'),
   {
     name: 'retryBudget',
@@ -284,6 +320,35 @@ export const CONFIG_OPTIONS: readonly Declaration[] = [
     check: aTtl,
     prose: 'How long a `null` stays valid.',
   },
+  {
+    name: 'errorTtl',
+    type: 'number (ms)',
+    default: 0,
+    check: aTtl,
+    prose: 'How long a failed load is answered with its failure. `0`: failures are not kept.',
+  },
+  {
+    name: 'ttlJitter',
+    type: 'number',
+    default: 0,
+    check: aShare,
+    prose: 'The part of every TTL, 0 to 1, that chance may take off it, so that what was stored together does not expire together.',
+  },
+  {
+    name: 'slidingTtl',
+    type: 'boolean',
+    default: false,
+    check: aBoolean,
+    prose: 'A use makes an entry live its TTL from then on.',
+  },
+  {
+    name: 'earlyRefresh',
+    type: 'number',
+    default: 0,
+    check: aCount,
+    prose: "How eagerly entries are refreshed in the background before they expire (XFetch's β: 1 is the optimum, more is earlier). `0`: never.",
+  },
+  inherited('isolation'),
   {
     name: 'maxKeyBytes',
     type: 'number',

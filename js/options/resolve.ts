@@ -7,11 +7,14 @@ import { type Clock, systemClock } from '../clock.js'
 import type {
   BatchOptions,
   BatchProcessorConfig,
+  BatchProgress,
   BatchRequest,
   CacheMode,
   GroupFetch,
   GroupingStrategy,
+  Isolation,
   OnMissing,
+  OnOrphan,
   Priority,
   StorageInput,
 } from '../types.js'
@@ -32,6 +35,10 @@ export interface ResolvedBatchOptions<T = unknown> {
   readonly signal: AbortSignal | undefined
   readonly timeoutMs: number
   readonly fetchTimeoutMs: number
+  readonly queueTimeoutMs: number
+  readonly onOrphan: OnOrphan
+  readonly onProgress: ((progress: BatchProgress) => void) | undefined
+  readonly isolation: Isolation
   readonly retry: ResolvedRetry
   readonly failFast: boolean
   readonly cache: CacheMode
@@ -46,6 +53,10 @@ export interface ResolvedConfig {
   readonly maxWeight: number
   readonly ttl: number
   readonly negativeTtl: number | undefined
+  readonly errorTtl: number
+  readonly ttlJitter: number
+  readonly slidingTtl: boolean
+  readonly earlyRefresh: number
   readonly maxKeyBytes: number
   readonly storage: StorageInput | undefined
   readonly storageTimeoutMs: number

@@ -1,7 +1,7 @@
 /** The `retry` option and the processor's `retryBudget`: their fields, each with its default and check. */
 
 import type { RetryBudgetOptions, RetryOptions } from '../types.js'
-import { aFunction, anInteger, aTtl, type Check, type Complaint, isObject } from './checks.js'
+import { aCount, aFunction, anInteger, aShare, aTtl, type Check, type Complaint, isObject } from './checks.js'
 
 /** `retry` with every field filled in. */
 export type ResolvedRetry = Readonly<Filled<RetryOptions>>
@@ -19,18 +19,6 @@ export const DEFAULT_RETRY: ResolvedRetry = Object.freeze({
 })
 
 export const DEFAULT_RETRY_BUDGET: ResolvedRetryBudget = Object.freeze({ ratio: 0.2, burst: 100 })
-
-const aShare: Check = (value) => {
-  const expected = 'a number from 0 to 1'
-  if (typeof value !== 'number') return { expected, outOfRange: false }
-  return value >= 0 && value <= 1 ? undefined : { expected, outOfRange: true }
-}
-
-const aCount: Check = (value) => {
-  const expected = 'a finite number of at least 0'
-  if (typeof value !== 'number') return { expected, outOfRange: false }
-  return value >= 0 && value < Number.POSITIVE_INFINITY ? undefined : { expected, outOfRange: true }
-}
 
 /** An object of these fields, each of them optional. */
 const fields = (checks: Readonly<Record<string, Check>>): Check => {

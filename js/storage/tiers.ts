@@ -79,6 +79,18 @@ export class Tiers {
     await this.#everywhere((tier) => tier.mdelete(keys), (metrics) => (metrics.deletes += keys.length))
   }
 
+  /** Removes `keys` from all tiers, and from those that can list their keys all that `matches` says yes to. */
+  async deleteMatching(keys: readonly string[], matches: ((key: string) => boolean) | undefined): Promise<void> {
+    for (const key of this.#pending.keys()) if (matches?.(key)) this.#pending.delete(key)
+    await this.#everywhere(async (tier) => {
+      const found = new Set(keys)
+      if (matches !== undefined && tier.keys !== undefined) {
+        for await (const key of tier.keys()) if (matches(key)) found.add(key)
+      }
+      if (found.size > 0) await tier.mdelete([...found])
+    })
+  }
+
   async clear(): Promise<void> {
     this.#pending.clear()
     await this.#everywhere((tier) => tier.clear?.())

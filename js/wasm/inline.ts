@@ -1,6 +1,6 @@
 /**
- * `#wasm` of index.js and index.cjs: the wasm travels in the bundle, as text. Nothing has to be found or fetched at run time, so it works after any
- * bundler, and in browsers, Node, Bun and Deno alike. Decoded and compiled on first use: importing costs nothing.
+ * `#wasm` of index.js and index.cjs: the wasm travels in the bundle, as text. Nothing has to be found or fetched at run time, so it
+ * works after any bundler, and in browsers, Node, Bun and Deno alike. Decoded and compiled on first use: importing costs nothing.
  */
 
 import encoded, { type WasmText } from '../../pkg/engine_bg.wasm'

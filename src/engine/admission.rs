@@ -3,7 +3,7 @@
 use super::{Batch, Due, Effect, Engine, Miss};
 use crate::error::OutOfMemory;
 use crate::flight::{Stage, Wish};
-use crate::ids::{BatchId, CallId, FlightId};
+use crate::ids::{BatchId, CallId, FlightId, NONE};
 use crate::retry::RetryTerms;
 use crate::schedule::Members;
 use crate::store::Lookup;
@@ -73,7 +73,7 @@ pub enum Grouping<'a> {
     None,
     /// By the key's first two `:`-parts.
     Prefix,
-    /// As the caller says, by position; [`crate::ids::NONE`] for none.
+    /// As the caller says, by position, numbered from 0 without gaps; [`NONE`] for none.
     Given(&'a [u32]),
 }
 
@@ -244,19 +244,34 @@ impl Engine {
         group_size_max: usize,
         now: Instant,
     ) -> Result<u32, OutOfMemory> {
-        let (groups, count) = self.group(flights, grouping);
-        if group_size_max == 0 {
-            for &flight in flights {
-                self.enqueue(batch, Members::One(flight), false, now)?;
-            }
-        } else {
-            for group in groups {
-                for chunk in group.chunks(group_size_max) {
-                    match *chunk {
-                        // A group of one is fetched by its own callback.
-                        [flight] => self.enqueue(batch, Members::One(flight), false, now)?,
-                        _ => self.enqueue(batch, Members::Group(chunk.to_vec()), true, now)?,
+        let (numbers, count) = self.number_groups(flights, grouping);
+        let mut groups: Vec<Vec<FlightId>> = vec![Vec::new(); if group_size_max == 0 { 0 } else { count as usize }];
+        // In the order in which each group, or what stands alone, comes first.
+        let mut order = Vec::new();
+        for (&flight, &number) in flights.iter().zip(&numbers) {
+            match groups.get_mut(number as usize) {
+                Some(group) => {
+                    if group.is_empty() {
+                        order.push(Err(number as usize));
                     }
+                    group.push(flight);
+                }
+                None => order.push(Ok(flight)),
+            }
+        }
+        for next in order {
+            let group = match next {
+                Ok(flight) => {
+                    self.enqueue(batch, Members::One(flight), false, now)?;
+                    continue;
+                }
+                Err(number) => &groups[number],
+            };
+            for chunk in group.chunks(group_size_max) {
+                match *chunk {
+                    // A group of one is fetched by its own callback.
+                    [flight] => self.enqueue(batch, Members::One(flight), false, now)?,
+                    _ => self.enqueue(batch, Members::Group(chunk.to_vec()), true, now)?,
                 }
             }
         }
@@ -302,46 +317,34 @@ impl Engine {
         Ok(())
     }
 
-    /// The flights by group, in the order of each group's first, and how many groups there are; ungrouped flights stand alone.
-    fn group(&mut self, flights: &[FlightId], grouping: Grouping) -> (Vec<Vec<FlightId>>, u32) {
-        let mut groups: Vec<Vec<FlightId>> = Vec::new();
-        let mut place_of: Vec<Option<usize>> = Vec::new();
-        let mut named = 0;
-        for (position, &flight) in flights.iter().enumerate() {
-            let group = match grouping {
-                Grouping::None => None,
-                Grouping::Given(given) => (given[position] != crate::ids::NONE).then_some(given[position]),
-                Grouping::Prefix => {
-                    self.key.clear();
-                    self.flights.copy_key(flight, &mut self.key);
-                    let prefix = group_prefix(&self.key);
-                    let hash = self.hasher.hash(prefix);
-                    let known = self.groups.find(hash, prefix).map(|slot| *self.groups.payload(slot));
-                    let number = known.unwrap_or(self.groups.len() as u32);
-                    if known.is_none() {
-                        // Without memory for the name, the flight stands alone.
-                        self.groups.insert(hash, prefix, number).ok().map(|_| number)
-                    } else {
-                        known
-                    }
-                }
-            };
-            let Some(group) = group else {
-                groups.push(vec![flight]);
-                continue;
-            };
-            if place_of.len() <= group as usize {
-                place_of.resize(group as usize + 1, None);
+    /// The number of each flight's group, [`NONE`] for none, and how many groups there are.
+    fn number_groups(&mut self, flights: &[FlightId], grouping: Grouping) -> (Vec<u32>, u32) {
+        match grouping {
+            Grouping::None => (vec![NONE; flights.len()], 0),
+            Grouping::Given(numbers) => {
+                let count = numbers.iter().filter(|&&number| number != NONE).max().map_or(0, |last| last + 1);
+                (numbers.to_vec(), count)
             }
-            let place = *place_of[group as usize].get_or_insert_with(|| {
-                named += 1;
-                groups.push(Vec::new());
-                groups.len() - 1
-            });
-            groups[place].push(flight);
+            Grouping::Prefix => {
+                let numbers = flights.iter().map(|&flight| self.number_by_prefix(flight)).collect();
+                let count = self.groups.len() as u32;
+                self.groups.clear();
+                (numbers, count)
+            }
         }
-        self.groups.clear();
-        (groups, named)
+    }
+
+    /// The slot that the flight's prefix has in an index of those of its batch: slots of an index that only grows are consecutive.
+    fn number_by_prefix(&mut self, flight: FlightId) -> u32 {
+        self.key.clear();
+        self.flights.copy_key(flight, &mut self.key);
+        let prefix = group_prefix(&self.key);
+        let hash = self.hasher.hash(prefix);
+        match self.groups.find(hash, prefix) {
+            Some(slot) => slot.0,
+            // Without memory for the name, the flight stands alone.
+            None => self.groups.insert(hash, prefix, ()).map_or(NONE, |slot| slot.0),
+        }
     }
 
     fn suspend(&mut self, call: CallId, now: Instant) {

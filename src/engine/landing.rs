@@ -166,10 +166,11 @@ impl Engine {
         }
     }
 
-    /// Keeps a failure, where failures are kept. What has a value, however old, keeps that.
+    /// Keeps a failure, where failures are kept: that of a callback, not of a load that was never called. What has a value, however old,
+    /// keeps that.
     fn store_failure(&mut self, flight: FlightId, now: Instant) {
         let state = self.flights.get(flight).expect("a flight that lands is there");
-        if self.config.error_ttl <= 0.0 || state.is_fenced() {
+        if self.config.error_ttl <= 0.0 || state.is_fenced() || state.started.is_none() {
             return;
         }
         let hash = self.flights.hash(flight);

@@ -6,7 +6,32 @@ use crate::ids::Slot;
 use crate::store::{Holds, Lookup};
 use crate::time::{Instant, Millis};
 
+/// What a request for a key would meet.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foresight {
+    Hit = 0,
+    Stale = 1,
+    Join = 2,
+    Load = 3,
+}
+
 impl Engine {
+    /// What a request for `key` would meet now, without a trace.
+    #[must_use]
+    pub fn foresee(&self, key: &[u8], stale: Millis, now: Instant) -> Foresight {
+        let hash = self.hasher.hash(key);
+        if self.store.peek(hash, key, now).is_some() {
+            Foresight::Hit
+        } else if self.store.find_stale(hash, key, now, stale).is_some() {
+            Foresight::Stale
+        } else if self.flights.joinable(hash, key).is_some() {
+            Foresight::Join
+        } else {
+            Foresight::Load
+        }
+    }
+
     /// Stores a value that did not come from a load, and fences the loads there are. `ttl` 0 only removes what is there.
     pub fn set(&mut self, key: &[u8], ttl: Option<Millis>, null: bool, weight: u32, from: u32, now: Instant) {
         let hash = self.hasher.hash(key);
@@ -33,7 +58,8 @@ impl Engine {
     pub fn get(&mut self, key: &[u8], now: Instant) -> Option<Slot> {
         let hash = self.hasher.hash(key);
         let found = self.store.lookup(hash, key, now, Millis::ZERO, &mut self.random);
-        let Lookup::Hit(slot) = found else { return None };
+        // Who only reads has nothing to refresh with.
+        let (Lookup::Hit(slot) | Lookup::Early(slot)) = found else { return None };
         self.stats.requested += 1;
         self.stats.hits += 1;
         Some(slot)

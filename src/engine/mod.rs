@@ -19,7 +19,9 @@ mod memory;
 
 pub use admission::{Admission, EARLY, FAILURE, Grouping, How, MISS, STALE, Terms, Wishes};
 pub use effect::Effect;
+pub use invalidation::Target;
 pub use landing::Outcome;
+pub use memory::Foresight;
 
 use crate::config::Config;
 use crate::deadlines::Deadlines;
@@ -55,7 +57,7 @@ pub struct Engine {
     admissions: Vec<Admission>,
     /// Reused by what needs a key's bytes, or groups, for the length of a call.
     key: Vec<u8>,
-    groups: Index<u32>,
+    groups: Index<()>,
     /// Entries are labelled with their group, for invalidation by prefix; from the first such invalidation on.
     labels_groups: bool,
 }
@@ -390,9 +392,9 @@ impl Engine {
         let call = self.schedule.get(id).expect("a flight's call is there");
         if call.state == State::Queued {
             if self.schedule.leave(id, flight) == Left::Nobody {
-                let call = self.schedule.end(id, now);
+                let batch = self.detach_call(id, now);
                 self.drop_flight(flight);
-                self.retire_if_over(call.batch);
+                self.retire_if_over(batch);
             } else {
                 self.drop_flight(flight);
                 self.reprioritize(id);

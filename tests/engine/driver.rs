@@ -15,6 +15,10 @@ pub const CONFIG: Config = Config {
     max_weight: f64::INFINITY,
     ttl: 1000.0,
     negative_ttl: None,
+    error_ttl: 0.0,
+    ttl_jitter: 0.0,
+    sliding: false,
+    early_refresh: 0.0,
     retry_budget: BudgetConfig { ratio: 0.0, burst: 1000.0 },
 };
 
@@ -25,6 +29,8 @@ pub const TERMS: Terms = Terms {
     retry: RetryTerms::NEVER,
     parent: None,
     stale_if_error: Millis::ZERO,
+    queue_timeout: Millis::FOREVER,
+    finish_orphans: false,
 };
 
 pub struct Driver {

@@ -66,8 +66,18 @@ fn which<T>(which: Which, mut of: impl DoubleEndedIterator<Item = T>) -> Option<
 const TTL: f64 = 10.0;
 
 fn world(fetch_timeout: f64) -> (Harness, Terms) {
-    let setup =
-        Setup { entries_max: 1, weight_max: u64::MAX, ttl: TTL, negative_ttl: None, budget_ratio: 0.5, budget_burst: 1.0 };
+    let setup = Setup {
+        entries_max: 1,
+        weight_max: u64::MAX,
+        ttl: TTL,
+        negative_ttl: None,
+        error_ttl: 0.0,
+        ttl_jitter: 0.0,
+        sliding: false,
+        early: 0.0,
+        budget_ratio: 0.5,
+        budget_burst: 1.0,
+    };
     let terms = Terms {
         limit: 1,
         fetch_timeout,
@@ -76,6 +86,8 @@ fn world(fetch_timeout: f64) -> (Harness, Terms) {
         backoff: 1.0,
         backoff_max: 1.0,
         stale_if_error: 0.0,
+        queue_timeout: f64::INFINITY,
+        finish_orphans: false,
         parent: None,
     };
     (Harness::new(setup, vec![b"a".to_vec(), b"a\0".to_vec()], 1), terms)

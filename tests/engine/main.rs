@@ -9,3 +9,4 @@ mod model;
 mod operations;
 mod order;
 mod random;
+mod soak;

@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 
 use lru::LruCache;
 use sluice::config::Config;
-use sluice::engine::{Effect, Engine, MISS, Outcome};
+use sluice::engine::{EARLY, Effect, Engine, FAILURE, How, MISS, Outcome, STALE, Target};
 use sluice::ids::Slot;
 use sluice::time::{Instant, Millis};
 
-use crate::driver::{CONFIG, Driver, TERMS, call, joined, stored};
+use crate::driver::{CONFIG, Driver, TERMS, VALUE, call, joined, stored};
 use crate::operations::Dice;
 
 /// What a batch of `keys` finds.
@@ -89,7 +89,7 @@ fn stale_entries_are_kept_for_those_who_take_them() {
     let slot = stored(&on.set(b"a", Some(10.0), 1)).expect("it fits").0;
     on.now = 15.0;
     assert_eq!(look_up(&mut on, &["a"], 5.0), [MISS], "the fifth millisecond is over");
-    assert_eq!(look_up(&mut on, &["a"], 6.0), [slot | sluice::engine::STALE]);
+    assert_eq!(look_up(&mut on, &["a"], 6.0), [slot | STALE]);
     assert_eq!(on.turn(Engine::purge), [], "somebody may come for it");
     on.now = 16.0;
     assert_eq!(on.turn(Engine::purge), [Effect::Clear { slot }]);
@@ -145,6 +145,167 @@ fn weights_near_the_limits_of_their_type_add_up() {
         on.set(&[key], None, u32::MAX);
     }
     assert_eq!((on.engine.len(), on.engine.weight()), (2, 2 * u64::from(u32::MAX)));
+}
+
+#[test]
+fn a_use_prolongs_life_where_ttls_slide_and_a_look_does_not() {
+    let mut on = Driver::new(Config { sliding: true, ..CONFIG });
+    on.set(b"a", Some(10.0), 1);
+    on.now = 9.0;
+    assert!(on.engine.peek(b"a", on.now()).is_some());
+    assert_eq!(on.engine.next_deadline().0, f64::INFINITY, "no entry has a timer");
+    on.get(b"a").expect("it is valid");
+    on.now = 18.0;
+    assert_ne!(look_up(&mut on, &["a"], 0.0), [MISS]);
+    on.now = 28.0;
+    assert_eq!(look_up(&mut on, &["a"], 0.0), [MISS]);
+}
+
+/// The readers of one entry at `left` milliseconds before it expires, of whose load took ten: how many of a thousand are to refresh it.
+fn early_readers(left: f64) -> usize {
+    let mut on = Driver::new(Config { early_refresh: 1.0, ttl: 1000.0, ..CONFIG });
+    let opened = on.load(&["a"], TERMS);
+    on.now = 10.0;
+    on.settle(call(&opened.effects), opened.flight(0), VALUE);
+    on.now = 1010.0 - left;
+    (0..1000).filter(|_| look_up(&mut on, &["a"], 0.0)[0] & EARLY != 0).count()
+}
+
+#[test]
+fn readers_refresh_early_the_more_likely_the_nearer_the_end() {
+    // By e to the minus what is left in units of what the load took.
+    for (left, least, most) in [(500.0, 0, 0), (30.0, 20, 90), (10.0, 300, 440), (1.0, 850, 950)] {
+        let readers = early_readers(left);
+        assert!((least..=most).contains(&readers), "{readers} of 1000 with {left} ms left");
+    }
+}
+
+#[test]
+fn who_only_reads_gets_what_others_would_refresh() {
+    let mut on = Driver::new(Config { early_refresh: 1e9, ..CONFIG });
+    let opened = on.load(&["a"], TERMS);
+    on.now = 10.0;
+    on.settle(call(&opened.effects), opened.flight(0), VALUE);
+    assert_ne!(look_up(&mut on, &["a"], 0.0)[0] & EARLY, 0);
+    assert!(on.get(b"a").is_some());
+}
+
+#[test]
+fn chance_takes_no_more_off_a_ttl_than_it_may() {
+    let mut on = Driver::new(Config { ttl_jitter: 0.25, ..CONFIG });
+    let lives: Vec<f64> = (0..1000_u32)
+        .map(|key| {
+            let slot = stored(&on.set(&key.to_le_bytes(), Some(100.0), 1)).expect("it fits");
+            on.engine.remaining(slot, on.now()).0
+        })
+        .collect();
+    assert!(lives.iter().all(|life| (75.0..=100.0).contains(life)));
+    let mean = lives.iter().sum::<f64>() / 1000.0;
+    assert!((86.0..89.0).contains(&mean), "{mean}");
+    let slot = stored(&on.set(b"a", Some(f64::INFINITY), 1)).expect("it fits");
+    assert_eq!(on.engine.remaining(slot, on.now()), Millis::FOREVER);
+}
+
+// Failures.
+
+fn keeping_failures() -> Driver {
+    Driver::new(Config { error_ttl: 50.0, ..CONFIG })
+}
+
+#[test]
+fn a_failure_that_is_kept_is_no_value() {
+    let mut on = keeping_failures();
+    let opened = on.load(&["a"], TERMS);
+    let effects = on.settle(call(&opened.effects), opened.flight(0), crate::driver::FAILURE);
+    let kept = effects.iter().find_map(|effect| match *effect {
+        Effect::StoreFailure { slot, .. } => Some(slot),
+        _ => None,
+    });
+    let slot = kept.expect("failures are kept");
+    assert_eq!(look_up(&mut on, &["a"], 1000.0), [slot | FAILURE]);
+    assert_eq!((on.get(b"a"), on.engine.peek(b"a", on.now())), (None, None));
+    assert!(on.engine.recent(on.now()).next().is_none());
+    on.turn(|engine, now| assert!(!engine.delete(b"a", now)));
+    assert!(on.engine.is_empty());
+}
+
+#[test]
+fn a_failure_does_not_replace_a_value_however_old() {
+    let mut on = keeping_failures();
+    let slot = stored(&on.set(b"a", Some(10.0), 1)).expect("it fits");
+    on.now = 20.0;
+    let opened = on.load(&["a"], TERMS);
+    on.settle(call(&opened.effects), opened.flight(0), crate::driver::FAILURE);
+    assert_eq!(look_up(&mut on, &["a"], 11.0), [slot.0 | STALE]);
+}
+
+#[test]
+fn what_was_never_called_has_not_failed() {
+    let mut on = keeping_failures();
+    let opened = on.admit(&["a"], &[0], false, TERMS);
+    on.turn(|engine, now| engine.refuse(opened.flight(0), now));
+    assert_eq!(look_up(&mut on, &["a"], 0.0), [MISS]);
+}
+
+// Invalidation of many.
+
+/// The keys that are left of `keys` when `target` is invalidated.
+fn left<'a>(keys: &[&'a str], target: Target) -> Vec<&'a str> {
+    let mut on = Driver::new(CONFIG);
+    keys.iter().for_each(|key| drop(on.set(key.as_bytes(), None, 1)));
+    let (mut removed, mut lens) = (Vec::new(), Vec::new());
+    on.turn(|engine, now| {
+        let count = engine.invalidate(target, &mut removed, &mut lens, now);
+        assert_eq!(count, lens.len());
+    });
+    let left: Vec<&str> = keys.iter().copied().filter(|key| on.get(key.as_bytes()).is_some()).collect();
+    assert_eq!(left.len() + lens.len(), keys.len());
+    left
+}
+
+#[test]
+fn a_prefix_cuts_through_groups_or_takes_them_whole() {
+    let keys = ["a", "a:", "a:b", "a:b:", "a:b:1", "a:b:12", "a:bc", "a:bc:1", "ab:1:1", ""];
+    assert_eq!(left(&keys, Target::Prefix(b"a:b:1")), ["a", "a:", "a:b", "a:b:", "a:bc", "a:bc:1", "ab:1:1", ""]);
+    assert_eq!(left(&keys, Target::Prefix(b"a:b:")), ["a", "a:", "a:b", "a:bc", "a:bc:1", "ab:1:1", ""]);
+    assert_eq!(left(&keys, Target::Prefix(b"a:b")), ["a", "a:", "ab:1:1", ""]);
+    assert_eq!(left(&keys, Target::Prefix(b"a:")), ["a", "ab:1:1", ""]);
+    assert_eq!(left(&keys, Target::Prefix(b"a")), [""]);
+    assert_eq!(left(&keys, Target::Prefix(b"")), [""; 0]);
+    assert_eq!(left(&keys, Target::Prefix(b"a:b:1:2")), keys);
+    assert_eq!(left(&keys, Target::Pattern(b"a:b*1")), ["a", "a:", "a:b", "a:b:", "a:b:12", "a:bc", "ab:1:1", ""]);
+}
+
+#[test]
+fn a_tag_is_that_of_the_value_it_came_with() {
+    let mut on = Driver::new(CONFIG);
+    let opened = on.load(&["a"], TERMS);
+    on.turn(|engine, _| engine.tag_flight(opened.flight(0), b"t"));
+    on.settle(call(&opened.effects), opened.flight(0), VALUE);
+    on.set(b"b", None, 1);
+    on.turn(|engine, _| engine.tag_key(b"b", b"t"));
+    let invalidate = |on: &mut Driver| {
+        let mut count = 0;
+        on.turn(|engine, now| count = engine.invalidate(Target::Tag(b"t"), &mut Vec::new(), &mut Vec::new(), now));
+        count
+    };
+    // A newer value has no tags but its own.
+    on.set(b"b", None, 1);
+    assert_eq!(invalidate(&mut on), 1);
+    assert!(on.get(b"b").is_some() && on.get(b"a").is_none());
+    assert_eq!(invalidate(&mut on), 0);
+}
+
+#[test]
+fn a_tagged_load_that_is_invalidated_is_not_stored_and_not_joined() {
+    let mut on = Driver::new(CONFIG);
+    let opened = on.load(&["a"], TERMS);
+    on.turn(|engine, _| engine.tag_flight(opened.flight(0), b"t"));
+    on.turn(|engine, now| {
+        assert_eq!(engine.invalidate(Target::Tag(b"t"), &mut Vec::new(), &mut Vec::new(), now), 0);
+    });
+    assert_eq!(on.load(&["a"], TERMS).admissions[0].how, How::Led);
+    assert_eq!(stored(&on.settle(call(&opened.effects), opened.flight(0), VALUE)), None);
 }
 
 /// The order of eviction, against a reference that others wrote.

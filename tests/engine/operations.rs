@@ -8,7 +8,7 @@ use std::sync::Once;
 use sluice::ids::NONE;
 
 use crate::harness::{Checked, Groups, Harness, Met, Wish, check};
-use crate::model::{Answer, Doing, Key, Number, Setup, State, Terms};
+use crate::model::{Answer, Doing, Key, Number, Setup, State, Target, Terms};
 
 /// SplitMix64.
 #[derive(Clone, Debug)]
@@ -65,6 +65,9 @@ pub enum Kind {
     Peek,
     Purge,
     Clear,
+    Foresee,
+    Invalidate,
+    Tag,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,10 +77,10 @@ pub struct Operation {
 }
 
 /// How often each kind is drawn, in sum 100.
-const WEIGHTS: [(Kind, usize); 16] = [
-    (Kind::Batch, 26),
+const WEIGHTS: [(Kind, usize); 19] = [
+    (Kind::Batch, 24),
     (Kind::OnlyCached, 2),
-    (Kind::Settle, 26),
+    (Kind::Settle, 24),
     (Kind::SettleLate, 2),
     (Kind::FallBack, 3),
     (Kind::Tiers, 6),
@@ -91,6 +94,9 @@ const WEIGHTS: [(Kind, usize); 16] = [
     (Kind::Peek, 2),
     (Kind::Purge, 1),
     (Kind::Clear, 1),
+    (Kind::Foresee, 1),
+    (Kind::Invalidate, 1),
+    (Kind::Tag, 2),
 ];
 
 /// Keys that are easily taken for another, and some that share a group.
@@ -237,6 +243,10 @@ fn draw_setup(dice: &mut Dice) -> Setup {
         weight_max: dice.of(&[u64::MAX, u64::MAX, 3, 10]),
         ttl: dice.of(&[10.0, 40.0, 1000.0, f64::INFINITY, f64::INFINITY, 0.0]),
         negative_ttl: dice.of(&[None, Some(5.0), Some(0.0)]),
+        error_ttl: dice.of(&[0.0, 0.0, 15.0]),
+        ttl_jitter: dice.of(&[0.0, 0.0, 0.0, 0.5]),
+        sliding: dice.percent(30),
+        early: dice.of(&[0.0, 0.0, 1.5]),
         budget_ratio: dice.of(&[0.0, 0.25, 0.5]),
         budget_burst: dice.of(&[0.0, 2.0, 10.0]),
     }
@@ -304,6 +314,21 @@ impl Harness {
             }
             Kind::Purge => self.purge()?,
             Kind::Clear => self.clear()?,
+            Kind::Foresee => {
+                let key = self.draw_key(dice);
+                self.foresee(key, dice.of(&[0.0, 8.0]))?;
+            }
+            Kind::Invalidate => self.invalidate(draw_target(dice))?,
+            Kind::Tag => {
+                let loads: Vec<Number> = self.model.loads.keys().copied().collect();
+                match dice.one_of(&loads) {
+                    Some(load) if dice.percent(70) => self.tag_load(load, draw_tag(dice))?,
+                    _ => {
+                        let key = self.draw_key(dice);
+                        self.tag_key(key, draw_tag(dice))?;
+                    }
+                }
+            }
         }
         Ok(true)
     }
@@ -373,7 +398,11 @@ impl Harness {
     }
 
     fn draw_queue(&mut self, batch: Number, loads: &[Number], dice: &mut Dice) -> Checked {
-        let given: Vec<u32> = loads.iter().map(|_| dice.of(&[0, 0, 1, NONE])).collect();
+        let mut given: Vec<u32> = loads.iter().map(|_| dice.of(&[0, 0, 1, NONE])).collect();
+        if !given.contains(&0) {
+            // Without gaps.
+            given.iter_mut().filter(|number| **number == 1).for_each(|number| *number = 0);
+        }
         let groups = match dice.below(3) {
             0 => Groups::None,
             1 => Groups::Prefix,
@@ -480,6 +509,8 @@ impl Harness {
             backoff: dice.of(&[0.0, 4.0]),
             backoff_max: 10.0,
             stale_if_error: dice.of(&[0.0, 0.0, 25.0]),
+            queue_timeout: dice.of(&[15.0, f64::INFINITY, f64::INFINITY]),
+            finish_orphans: dice.percent(15),
             parent: dice.one_of(&calls).filter(|_| dice.percent(40)),
         }
     }
@@ -500,6 +531,20 @@ fn draw_ttl(dice: &mut Dice) -> Option<f64> {
 
 fn draw_wish(dice: &mut Dice) -> Wish {
     Wish { ttl: draw_ttl(dice), priority: dice.of(&[-1, 0, 0, 1, 3]) }
+}
+
+fn draw_tag(dice: &mut Dice) -> u8 {
+    dice.of(b"xy")
+}
+
+fn draw_target(dice: &mut Dice) -> Target<'static> {
+    const PREFIXES: [&[u8]; 9] = [b"", b"a", b"a:", b"a:b", b"a:b:", b"a:b:1", b":", b"\0", b"z"];
+    const PATTERNS: [&[u8]; 9] = [b"*", b"", b"a:*", b"*:1*", b"?", b"a:?:1", b"\\a:b*", b"*\0", b"a:b"];
+    match dice.below(3) {
+        0 => Target::Prefix(dice.of(&PREFIXES)),
+        1 => Target::Pattern(dice.of(&PATTERNS)),
+        _ => Target::Tag(draw_tag(dice)),
+    }
 }
 
 fn draw_weight(dice: &mut Dice) -> u32 {

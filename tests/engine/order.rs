@@ -2,7 +2,7 @@
 
 use sluice::config::Config;
 use sluice::engine::{Effect, Engine, Outcome, Terms};
-use sluice::ids::{BatchId, FlightId};
+use sluice::ids::{BatchId, CallId, FlightId};
 use sluice::retry::{BudgetConfig, RetryTerms};
 use sluice::time::Millis;
 
@@ -56,7 +56,7 @@ fn a_low_call_is_overtaken_by_at_most_a_hundred_per_step_of_priority() {
     for steps in [1, 3] {
         let mut on = Driver::new(CONFIG);
         let batch = on.engine.open(TERMS, on.now()).expect("memory");
-        let mut queue = |on: &mut Driver, key: &str, priority: i32| -> (FlightId, Vec<Effect>) {
+        let queue = |on: &mut Driver, key: &str, priority: i32| -> (FlightId, Vec<Effect>) {
             let mut flight = None;
             let effects = on.turn(|engine, now| {
                 engine.miss_all(key.as_bytes(), &[key.len() as u32]);
@@ -218,4 +218,27 @@ fn stale_if_error_serves_what_expired_until_its_grace_is_over() {
         let is_stale = |effect: &Effect| matches!(effect, Effect::DeliverStale { .. });
         assert_eq!(effects.iter().any(is_stale), stale, "at {at}");
     }
+}
+
+#[test]
+fn a_call_that_gets_no_slot_in_time_is_refused_before_it_is_called() {
+    let mut on = Driver::new(CONFIG);
+    let opened = on.load(&["a", "b"], Terms { queue_timeout: Millis(30.0), ..TERMS });
+    assert_eq!(on.engine.next_deadline().0, 30.0, "only b waits");
+    let effects = on.advance(30.0);
+    let [Effect::TimeOutQueued { place, generation, members: 1 }, Effect::Member { flight }] = effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(FlightId(flight), opened.flight(1));
+    on.settle(CallId { place, generation }, FlightId(flight), FAILURE);
+    assert_eq!(started(&on.settle(call(&opened.effects), opened.flight(0), VALUE)), []);
+    assert!(on.engine.is_quiescent());
+}
+
+#[test]
+fn a_queued_call_that_nobody_waits_for_leaves_no_deadline_behind() {
+    let mut on = Driver::new(CONFIG);
+    let opened = on.load(&["a", "b"], Terms { queue_timeout: Millis(30.0), ..TERMS });
+    on.leave(opened.batch);
+    assert!(on.engine.next_deadline().0.is_infinite());
 }

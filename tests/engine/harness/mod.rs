@@ -3,16 +3,21 @@
 //! The harness stands where the wrapper stands. It keeps the values by slot and carries the effects out in order, so what an effect says too
 //! late, twice, or of something that is gone is noticed, whatever the model thinks.
 
-use std::collections::{BTreeMap, HashMap};
+mod effects;
+mod met;
+
+use std::collections::HashMap;
 
 use sluice::config::Config;
-use sluice::engine::{self, Admission, Effect, Engine, Grouping, How, MISS, Outcome, STALE, Wishes};
+use sluice::engine::{self, Admission, EARLY, Effect, Engine, FAILURE, Foresight, Grouping, How, MISS, Outcome, STALE, Wishes};
 use sluice::ids::{BatchId, CallId, FlightId, NONE, Slot};
 use sluice::retry::{BudgetConfig, RetryTerms};
-use sluice::stats::Stats;
 use sluice::time::{Instant, Millis};
 
-use crate::model::{Answer, Fate, Happening, Key, Look, Model, Number, Setup, State, Terms};
+use crate::model::{Answer, Fate, Key, Look, Model, Number, Setup, Target, Terms};
+
+pub use met::Met;
+use met::{fate_name, look_name};
 
 pub type Checked<T = ()> = Result<T, String>;
 
@@ -105,16 +110,6 @@ pub struct Harness {
 
 const HISTORY_MAX: usize = 32;
 
-/// Occurrences by name.
-#[derive(Clone, Debug, Default)]
-pub struct Met(pub BTreeMap<&'static str, u64>);
-
-impl Met {
-    pub fn count(&mut self, what: &'static str, times: u64) {
-        *self.0.entry(what).or_default() += times;
-    }
-}
-
 impl Harness {
     pub fn new(setup: Setup, keys: Vec<Vec<u8>>, seed: u64) -> Self {
         let config = Config {
@@ -122,11 +117,15 @@ impl Harness {
             max_weight: if setup.weight_max == u64::MAX { f64::INFINITY } else { setup.weight_max as f64 },
             ttl: setup.ttl,
             negative_ttl: setup.negative_ttl,
+            error_ttl: setup.error_ttl,
+            ttl_jitter: setup.ttl_jitter,
+            sliding: setup.sliding,
+            early_refresh: setup.early,
             retry_budget: BudgetConfig { ratio: setup.budget_ratio, burst: setup.budget_burst },
         };
         Self {
             engine: Engine::new(config, [seed, seed.rotate_left(17) ^ 0x9e37_79b9_7f4a_7c15, !seed]),
-            model: Model::new(setup),
+            model: Model::new(setup, keys.clone()),
             keys,
             values: Vec::new(),
             flights: Names::new(),
@@ -169,11 +168,15 @@ impl Harness {
                 missing.push(position);
                 Look::Miss
             } else {
-                let slot = Slot(word & !STALE);
-                let value = self.value_at(slot, key)?;
-                if word & STALE == 0 { Look::Hit(value) } else { Look::Stale(value) }
+                let value = self.value_at(Slot(word & !(STALE | EARLY | FAILURE)), key)?;
+                match word & (STALE | EARLY | FAILURE) {
+                    STALE => Look::Stale(value),
+                    EARLY => Look::Early(value),
+                    FAILURE => Look::Failure(value),
+                    _ => Look::Hit(value),
+                }
             };
-            let expected = self.model.look_up(key, stale);
+            let expected = self.model.look_up(key, stale, matches!(look, Look::Early(_)));
             self.met.count(look_name(look), 1);
             check(look == expected, || format!("look-up {position} of {keys:?}: {look:?}, expected {expected:?}"))?;
         }
@@ -206,6 +209,8 @@ impl Harness {
             },
             parent: terms.parent.map(|parent| self.calls.id(parent)),
             stale_if_error: Millis(terms.stale_if_error),
+            queue_timeout: Millis(terms.queue_timeout),
+            finish_orphans: terms.finish_orphans,
         };
         let id = self.engine.open(engine_terms, now).map_err(|error| error.to_string())?;
         let number = self.model.open(terms);
@@ -274,7 +279,8 @@ impl Harness {
             })
             .collect();
         // Groups in the order of each one's first member.
-        let (mut grouped, mut named): (Vec<Vec<Number>>, Vec<(Vec<u8>, usize)>) = (Vec::new(), Vec::new());
+        let mut grouped: Vec<Vec<Number>> = Vec::new();
+        let mut named: Vec<(Vec<u8>, usize)> = Vec::new();
         for (&load, name) in loads.iter().zip(names) {
             let known = name.as_ref().and_then(|name| named.iter().find(|(other, _)| other == name));
             if let Some(&(_, place)) = known {
@@ -321,7 +327,7 @@ impl Harness {
         let (id, flight, now) = (self.calls.id(call), self.flights.id(load), self.now());
         let key = self.model.loads.get(&load).map_or(Key::MAX, |load| load.key);
         let useful = self.engine.settle(id, flight, outcome, now).map_err(|error| error.to_string())?;
-        self.take_sweep();
+        self.take_chances();
         let expected = self.model.settle(call, load, answer, value);
         check(useful == expected, || format!("the answer was of use: {useful}, expected {expected}"))?;
         self.compare(Some(Source { key, value, from: flight.0 }))
@@ -343,7 +349,7 @@ impl Harness {
     pub fn supply(&mut self, load: Number, ttl: f64, weight: u32) -> Checked {
         let (value, flight, key) = (self.value(), self.flights.id(load), self.model.loads[&load].key);
         self.engine.supply(flight, Millis(ttl), weight, self.now());
-        self.take_sweep();
+        self.take_chances();
         self.model.supply(load, ttl, weight, value);
         self.compare(Some(Source { key, value, from: flight.0 }))
     }
@@ -380,7 +386,7 @@ impl Harness {
         let value = self.value();
         let now = self.now();
         self.engine.set(&self.keys[key], ttl.map(Millis), null, weight, POSITION, now);
-        self.take_sweep();
+        self.take_chances();
         self.model.set(key, ttl, null, weight, value);
         self.compare(Some(Source { key, value, from: POSITION }))
     }
@@ -405,6 +411,63 @@ impl Harness {
         let value = slot.map(|slot| self.value_at(slot, key)).transpose()?;
         let expected = self.model.peek(key);
         check(value == expected, || format!("peeked {value:?}, expected {expected:?}"))?;
+        self.compare(None)
+    }
+
+    /// What a request for `key` would meet.
+    pub fn foresee(&mut self, key: Key, stale: f64) -> Checked {
+        let foresight = self.engine.foresee(&self.keys[key], Millis(stale), self.now());
+        let expected = if self.model.peek(key).is_some() {
+            Foresight::Hit
+        } else if self.model.value_of(key, stale).is_some() {
+            Foresight::Stale
+        } else if self.model.joinable(key).is_some() {
+            Foresight::Join
+        } else {
+            Foresight::Load
+        };
+        check(foresight == expected, || format!("{foresight:?} is foreseen, expected {expected:?}"))?;
+        self.compare(None)
+    }
+
+    pub fn invalidate(&mut self, target: Target) -> Checked {
+        let (mut bytes, mut lens, mut start) = (Vec::new(), Vec::new(), 0);
+        let tag;
+        let meant = match target {
+            Target::Prefix(prefix) => engine::Target::Prefix(prefix),
+            Target::Pattern(pattern) => engine::Target::Pattern(pattern),
+            Target::Tag(number) => {
+                tag = [number];
+                engine::Target::Tag(&tag)
+            }
+        };
+        let now = self.now();
+        let count = self.engine.invalidate(meant, &mut bytes, &mut lens, now);
+        let mut removed: Vec<&[u8]> = Vec::new();
+        for len in lens {
+            let end = start + len as usize;
+            removed.push(&bytes[start..end]);
+            start = end;
+        }
+        let (expected, valid) = self.model.invalidate(target);
+        let mut expected: Vec<&[u8]> = expected.into_iter().map(|key| &self.keys[key][..]).collect();
+        removed.sort_unstable();
+        expected.sort_unstable();
+        check(removed == expected, || format!("{removed:?} were removed, expected {expected:?}"))?;
+        check(count == valid, || format!("{count} were valid, expected {valid}"))?;
+        self.met.count("invalidated", expected.len() as u64);
+        self.compare(None)
+    }
+
+    pub fn tag_load(&mut self, load: Number, tag: u8) -> Checked {
+        self.engine.tag_flight(self.flights.id(load), &[tag]);
+        self.model.tag_load(load, tag);
+        self.compare(None)
+    }
+
+    pub fn tag_key(&mut self, key: Key, tag: u8) -> Checked {
+        self.engine.tag_key(&self.keys[key], &[tag]);
+        self.model.tag_key(key, tag);
         self.compare(None)
     }
 
@@ -458,14 +521,20 @@ impl Harness {
         }
     }
 
-    /// Tells the model what the engine's sweep removed in the call just made.
-    fn take_sweep(&mut self) {
+    /// Tells the model what the engine did in the call just made that might have been otherwise: what its sweep removed, and what chance left
+    /// of a TTL.
+    fn take_chances(&mut self) {
         let swept = (self.engine.stats().expired - self.model.stats.expired) as usize;
-        let cleared = self.engine.effects()[self.effects_seen..].iter().filter_map(|effect| match effect {
+        let effects = &self.engine.effects()[self.effects_seen..];
+        let cleared = effects.iter().filter_map(|effect| match effect {
             Effect::Clear { slot } => self.key_at(*slot).ok(),
             _ => None,
         });
         self.model.swept = cleared.take(swept).collect();
+        self.model.jittered = effects.iter().find_map(|effect| match effect {
+            Effect::Store { slot, .. } => Some(self.engine.remaining(Slot(*slot), self.now()).0),
+            _ => None,
+        });
     }
 
     fn check_admission(&self, admission: Admission, fate: Fate) -> Checked {
@@ -478,229 +547,5 @@ impl Harness {
         check(admission.how == how, || format!("{admission:?}, expected {fate:?}"))?;
         let actual = self.flights.number(admission.flight)?;
         check(actual == load, || format!("{admission:?} is load {actual}, expected {fate:?}"))
-    }
-
-    fn compare(&mut self, source: Option<Source>) -> Checked {
-        self.calls_made += 1;
-        let expected = std::mem::take(&mut self.model.happenings);
-        let effects: Vec<Effect> = self.engine.effects()[self.effects_seen..].to_vec();
-        self.effects_seen += effects.len();
-        let actual = self.carry_out(&effects, &expected, source)?;
-        for happening in &expected {
-            self.met.count(happening_name(happening), 1);
-        }
-        compare_happenings(actual, expected).map_err(|message| format!("{message}\neffects: {effects:?}"))?;
-        self.model.forget();
-        if self.model.calls.values().any(|call| matches!(call.state, State::Resuming(_))) {
-            self.met.count("waiting for a slot to go on", 1);
-        }
-        self.engine.validate()?;
-        self.compare_memory()?;
-        let stats = Stats { engine_bytes: 0, ..self.engine.stats() };
-        let expected = self.model.stats();
-        check(stats == expected, || format!("counted {stats:?}\nexpected {expected:?}"))?;
-        let (next, expected) = (self.engine.next_deadline().0, self.model.next_deadline());
-        check(next.total_cmp(&expected).is_eq(), || format!("next deadline {next}, expected {expected}"))
-    }
-
-    fn compare_memory(&self) -> Checked {
-        let now = self.now();
-        let held = self.values.iter().flatten().count();
-        check(held == self.model.entries.len(), || format!("{held} values held for {:?}", self.model.entries))?;
-        let mut valid = self.model.entries.iter().filter(|entry| now.0 < entry.expires_at);
-        for slot in self.engine.recent(now) {
-            let Some(entry) = valid.next() else { return Err(format!("slot {} is listed beyond the last", slot.0)) };
-            let value = self.value_at(slot, entry.key)?;
-            check(value == entry.value, || format!("slot {} holds {value}, expected {entry:?}", slot.0))?;
-            let (left, expected) = (self.engine.remaining(slot, now).0, entry.expires_at - now.0);
-            check(left.total_cmp(&expected).is_eq(), || format!("{left} ms are left of {entry:?}"))?;
-        }
-        check(valid.next().is_none(), || "an entry is not listed".into())
-    }
-
-    /// Does what the wrapper would do, and says what it was.
-    fn carry_out(&mut self, effects: &[Effect], expected: &[Happening], source: Option<Source>) -> Checked<Vec<Happening>> {
-        let mut happenings = Vec::new();
-        let mut done = Vec::new();
-        let mut rest = effects.iter();
-        while let Some(&effect) = rest.next() {
-            let mut members = |count: u32| -> Checked<Vec<FlightId>> {
-                let next = |_| match rest.next() {
-                    Some(&Effect::Member { flight }) => Ok(FlightId(flight)),
-                    other => Err(format!("{other:?} in place of a member")),
-                };
-                (0..count).map(next).collect()
-            };
-            happenings.push(match effect {
-                Effect::StartOne { place, generation, flight } => {
-                    self.start(CallId { place, generation }, false, &[FlightId(flight)], expected)?
-                }
-                Effect::StartGroup { place, generation, members: count } => {
-                    self.start(CallId { place, generation }, true, &members(count)?, expected)?
-                }
-                Effect::Member { .. } => return Err("a member of nothing".into()),
-                Effect::DeliverLed { batch, index, flight } | Effect::DeliverJoined { batch, index, flight } => {
-                    check(source.is_some_and(|source| source.from == flight), || format!("flight {flight} has no answer"))?;
-                    let load = self.flights.number(FlightId(flight))?;
-                    let batch = self.batches.number(BatchId(batch))?;
-                    check(!done.contains(&batch), || format!("batch {batch} hears more after it is done"))?;
-                    Happening::Deliver { batch, index, load, led: matches!(effect, Effect::DeliverLed { .. }) }
-                }
-                Effect::DeliverStale { batch, index, slot } => {
-                    let key = self.key_at(slot)?;
-                    let value = self.value_at(Slot(slot), key)?;
-                    Happening::DeliverStale { batch: self.batches.number(BatchId(batch))?, index, key, value }
-                }
-                Effect::Done { batch, busy_us } => {
-                    let batch = self.batches.number(BatchId(batch))?;
-                    check(!done.contains(&batch), || format!("batch {batch} is done twice"))?;
-                    done.push(batch);
-                    Happening::Done { batch, busy_us }
-                }
-                Effect::Store { slot, from, ttl } => {
-                    let Some(Source { key, value, .. }) = source.filter(|source| source.from == from) else {
-                        return Err(format!("a value of {from} is stored, and there is none"));
-                    };
-                    self.store(slot, key, value)?;
-                    Happening::Store { key, value, ttl: f32::from_bits(ttl) }
-                }
-                Effect::Clear { slot } => {
-                    let key = self.key_at(slot)?;
-                    self.values[slot as usize] = None;
-                    Happening::Clear { key }
-                }
-                Effect::Abort { place, generation } => {
-                    Happening::Abort { call: self.calls.number(CallId { place, generation })? }
-                }
-                Effect::TimeOut { place, generation } => {
-                    let call = self.calls.number(CallId { place, generation })?;
-                    self.timed_out.push(call);
-                    Happening::TimeOut { call }
-                }
-                Effect::TimeOutBatch { batch } => {
-                    let batch = self.batches.number(BatchId(batch))?;
-                    self.timed_out_batches.push(batch);
-                    Happening::TimeOutBatch { batch }
-                }
-                Effect::Release { flight } => {
-                    let load = self.flights.number(FlightId(flight))?;
-                    self.flights.unbind(FlightId(flight));
-                    Happening::Release { load }
-                }
-                Effect::Cycle { batch, index, members: count } => {
-                    let circle = members(count)?;
-                    let batch = self.batches.number(BatchId(batch))?;
-                    self.check_circle(batch, &circle)?;
-                    Happening::Cycle { batch, index }
-                }
-            });
-        }
-        Ok(happenings)
-    }
-
-    fn start(&mut self, id: CallId, group: bool, flights: &[FlightId], expected: &[Happening]) -> Checked<Happening> {
-        let members = flights.iter().map(|&flight| self.flights.number(flight)).collect::<Checked<Vec<_>>>()?;
-        let is_it = |happening: &&Happening| matches!(happening, Happening::Start { members: of, .. } if *of == members);
-        let Some(&Happening::Start { call, .. }) = expected.iter().find(is_it) else {
-            return Err(format!("a call for {members:?} starts, expected {expected:?}"));
-        };
-        self.calls.bind(call, id);
-        self.history.extend(flights.iter().map(|&flight| (id, flight)));
-        let excess = self.history.len().saturating_sub(HISTORY_MAX);
-        self.history.drain(..excess);
-        Ok(Happening::Start { call, group, members })
-    }
-
-    fn store(&mut self, slot: u32, key: Key, value: u64) -> Checked {
-        let place = slot as usize;
-        if self.values.len() <= place {
-            self.values.resize(place + 1, None);
-        }
-        match self.values[place] {
-            Some((owner, _)) if owner != key => Err(format!("slot {slot} of {owner} is given to {key}")),
-            _ => {
-                self.values[place] = Some((key, value));
-                Ok(())
-            }
-        }
-    }
-
-    /// Each flight of `circle` waits for the next one, the last is the first, and the new request is one of the steps.
-    fn check_circle(&self, batch: Number, circle: &[FlightId]) -> Checked {
-        let circle = circle.iter().map(|&flight| self.flights.number(flight)).collect::<Checked<Vec<_>>>()?;
-        check(circle.len() > 1 && circle.first() == circle.last(), || format!("{circle:?} is no circle"))?;
-        let call_of = |load: Number| self.model.calls.iter().find(|(_, call)| call.members.contains(&load));
-        let mut new_steps = 0;
-        for step in circle.windows(2) {
-            let Some((&call, _)) = call_of(step[0]) else { return Err(format!("load {} waits for nothing", step[0])) };
-            if self.model.nested_of(call).any(|nested| nested != batch && self.model.awaits(nested, step[1])) {
-                continue;
-            }
-            let is_new = self.model.nested_of(call).any(|nested| nested == batch) && !self.model.awaits(batch, step[1]);
-            check(is_new, || format!("load {} does not wait for {} in {circle:?}", step[0], step[1]))?;
-            new_steps += 1;
-        }
-        check(new_steps > 0, || format!("{circle:?} was there before"))
-    }
-}
-
-fn compare_happenings(mut actual: Vec<Happening>, mut expected: Vec<Happening>) -> Checked {
-    // What happens to different things may be told in any order; of one kind, the order is that of the model. Where nothing is stored, it
-    // does not matter in which order slots are vacated.
-    let stores = expected.iter().any(|happening| matches!(happening, Happening::Store { .. }));
-    let order = |happening: &Happening| match happening {
-        Happening::Clear { key } if !stores => (kind(happening), *key),
-        _ => (kind(happening), 0),
-    };
-    actual.sort_by_key(order);
-    expected.sort_by_key(order);
-    check(actual == expected, || format!("happened {actual:?}\nexpected {expected:?}"))
-}
-
-fn kind(happening: &Happening) -> u8 {
-    match happening {
-        Happening::Start { .. } => 0,
-        Happening::Deliver { .. } | Happening::DeliverStale { .. } => 1,
-        Happening::Done { .. } => 2,
-        Happening::Store { .. } | Happening::Clear { .. } => 3,
-        Happening::Abort { .. } => 4,
-        Happening::TimeOut { .. } | Happening::TimeOutBatch { .. } => 5,
-        Happening::Release { .. } => 6,
-        Happening::Cycle { .. } => 7,
-    }
-}
-
-fn look_name(look: Look) -> &'static str {
-    match look {
-        Look::Hit(_) => "hit",
-        Look::Stale(_) => "stale hit",
-        Look::Miss => "miss",
-    }
-}
-
-fn fate_name(fate: Fate) -> &'static str {
-    match fate {
-        Fate::Led(_) => "led",
-        Fate::Joined(_) => "joined",
-        Fate::Deduplicated(_) => "deduplicated",
-        Fate::Circular(_) => "circular",
-    }
-}
-
-fn happening_name(happening: &Happening) -> &'static str {
-    match happening {
-        Happening::Start { group: false, .. } => "start",
-        Happening::Start { group: true, .. } => "start of a group",
-        Happening::Deliver { led: true, .. } => "delivered to the leader",
-        Happening::Deliver { led: false, .. } => "delivered to others",
-        Happening::DeliverStale { .. } => "delivered stale",
-        Happening::Done { .. } => "done",
-        Happening::Store { .. } => "store",
-        Happening::Clear { .. } => "clear",
-        Happening::Abort { .. } => "abort",
-        Happening::TimeOut { .. } => "time-out",
-        Happening::TimeOutBatch { .. } => "time-out of a batch",
-        Happening::Release { .. } => "release",
-        Happening::Cycle { .. } => "cycle",
     }
 }

@@ -1,0 +1,54 @@
+/**
+ * Which callback the code that runs now belongs to, and the caller's own async context: by `AsyncLocalStorage` where the runtime has it. Where it
+ * has not, callbacks say so themselves, through the calls their context offers.
+ */
+
+import type { CallId } from './engine/engine.js'
+
+/** A running callback: of which dispatcher, and which call. Says nothing else, as it may outlive the call by long. */
+export interface Caller {
+  readonly owner: object
+  readonly id: CallId
+}
+
+/** Runs a function in the async context that was current when the scope was taken. */
+export type Scope = <R>(run: () => R) => R
+
+interface Storage {
+  run<R>(store: Caller | undefined, run: () => R): R
+  getStore(): Caller | undefined
+}
+
+interface StorageClass {
+  new (): Storage
+  snapshot?(): Scope
+}
+
+const Class = findStorageClass()
+const storage = Class === undefined ? undefined : new Class()
+
+/** The callback that the code running now belongs to, if it is one of `owner`'s. */
+export function currentCaller(owner: object): Caller | undefined {
+  const caller = storage?.getStore()
+  return caller?.owner === owner ? caller : undefined
+}
+
+/** The async context of now, to run callbacks in later. */
+export function takeScope(): Scope | undefined {
+  return Class?.snapshot?.()
+}
+
+/** Runs a callback as `caller`, in the context of whoever asked for it. */
+export function runAs<R>(caller: Caller, scope: Scope | undefined, run: () => R): R {
+  if (storage === undefined) return run()
+  return scope === undefined ? storage.run(caller, run) : scope(() => storage.run(caller, run))
+}
+
+/** Without an import, which not every platform could resolve. */
+function findStorageClass(): StorageClass | undefined {
+  const { process, AsyncLocalStorage } = globalThis as {
+    process?: { getBuiltinModule?: (name: string) => { AsyncLocalStorage?: StorageClass } | undefined }
+    AsyncLocalStorage?: StorageClass
+  }
+  return AsyncLocalStorage ?? process?.getBuiltinModule?.('node:async_hooks')?.AsyncLocalStorage
+}

@@ -1,0 +1,53 @@
+/**
+ * `npm run docs`: writes the option tables of README.md, each between its two markers, from the declarations of the options
+ * (js/options/declarations.ts). `npm run docs -- --check` writes nothing, and fails where a table is out of date.
+ */
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { ensureInstalled } from './setup.mjs'
+import { root } from './steps.mjs'
+
+const readme = path.join(root, 'README.md')
+const code = (text) => `\`${text.replaceAll('|', '\\|')}\``
+
+await ensureInstalled()
+const { tsImport } = await import('tsx/esm/api')
+const { BATCH_OPTIONS, CONFIG_OPTIONS, REQUEST_FIELDS } = await tsImport('../js/options/declarations.ts', import.meta.url)
+
+const tables = {
+  request: tableOf('Field', REQUEST_FIELDS),
+  batch: tableOf('Option', BATCH_OPTIONS),
+  config: tableOf('Option', CONFIG_OPTIONS),
+}
+
+const before = readFileSync(readme, 'utf8')
+const after = Object.entries(tables).reduce((text, [name, table]) => replaceBetween(text, name, table), before)
+if (!process.argv.includes('--check')) {
+  if (after !== before) writeFileSync(readme, after)
+} else if (after !== before) {
+  console.error('The option tables of README.md are out of date: npm run docs')
+  process.exitCode = 1
+}
+
+function replaceBetween(text, name, table) {
+  const [start, end] = [`<!-- ${name}: written by npm run docs -->`, `<!-- end of ${name} -->`]
+  const [from, to] = [text.indexOf(start), text.indexOf(end)]
+  if (from < 0 || to < from) throw new Error(`README.md has no place for the table "${name}": ${start} … ${end}`)
+  return `${text.slice(0, from + start.length)}\n\n${table}\n\n${text.slice(to)}`
+}
+
+function tableOf(head, declarations) {
+  const rows = declarations.map(({ name, type, defaultProse, default: value, prose }) => [
+    code(name),
+    code(type),
+    defaultProse ?? (value === undefined ? 'none' : code(show(value))),
+    prose.replaceAll('|', '\\|'),
+  ])
+  return [[head, 'Type', 'Default', 'Meaning'], ['---', '---', '---', '---'], ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+function show(value) {
+  if (typeof value === 'string') return `'${value}'`
+  return typeof value === 'number' && Number.isFinite(value) ? value.toLocaleString('en') : String(value)
+}

@@ -1,0 +1,93 @@
+/** What callbacks answer, the same for the model and for the processor, and how it is written down. */
+
+import { type ModelBatch, type ModelCall, type Load, type Outcome, show } from './loads.js'
+import type { Answer, Behaviour, ErrorKind, MemberAnswer, OptionsSpec } from './operations.js'
+
+/** What a callback answers at its `attempt`-th try. */
+export function answerAt({ failures, value, error }: Behaviour, attempt: number): Pick<Answer, 'fails' | 'value' | 'error'> {
+  return { fails: attempt <= failures, value, error }
+}
+
+/** The value that the call of this number has for `key`. */
+export function valueOf(kind: Behaviour['value'], key: string, number: number): unknown {
+  if (kind === 'text') return `${key}#${number}`
+  return kind === 'null' ? null : undefined
+}
+
+/** The same for what it fails with, in words. */
+export function reasonOf(kind: ErrorKind, what: string, number: number): string {
+  if (kind === 'falsy') return 'undefined'
+  const name = { plain: 'Error', final: 'Final', hinted: 'Hinted' }[kind]
+  return `${name}: ${what}!${number}`
+}
+
+/** What a group's callback answers for each of its keys, in order. */
+export function membersOf(keys: readonly string[], { members, shape }: Answer): [string, Exclude<MemberAnswer, 'missing'>][] {
+  const pairs = keys.map((key, at) => [key, members[at % members.length] as MemberAnswer] as const)
+  const given = pairs.filter((pair): pair is [string, Exclude<MemberAnswer, 'missing'>] => pair[1] !== 'missing')
+  // By key, the last one counts; in an order, all are said, and the first is heard.
+  return shape === 'map' || shape === 'object' ? [...new Map(given)] : given
+}
+
+/** The `customGrouper`: throws for one of the keys, leaves another alone. */
+export function customGroup(key: string): string | undefined {
+  if (!isGroupable(key)) throw new Error('no group')
+  return key === '' ? undefined : key.length % 2 === 0 ? 'even' : 'odd'
+}
+
+export function isGroupable(key: string): boolean {
+  return key !== '__proto__'
+}
+
+export function groupOf(key: string, strategy: OptionsSpec['groupingStrategy']): string | undefined {
+  if (strategy === 'none') return undefined
+  return strategy === 'custom' ? customGroup(key) : key.split(':').slice(0, 2).join(':')
+}
+
+/** What a value weighs whose request does not say: the estimate for texts and `null`. */
+export function estimateOf(value: unknown): number {
+  return typeof value === 'string' ? 16 + value.length * 2 : 8
+}
+
+/** How a batch that is complete settles, in words. */
+export function verdictOf({ how, keys, options, outcomes, reasons, startedAt }: ModelBatch): string {
+  if (reasons.length > 0 && (options.failFast || how === 'single')) return `rejected ${reasons[0]}`
+  if (how === 'settled' || reasons.length > 0) {
+    const lines = keys.map((key, index) => lineOf(index, key, outcomes[index] as Outcome, startedAt))
+    return `${how === 'settled' ? 'fulfilled' : 'rejected ERR_BATCH_FAILED'} ${lines.join('; ')}`
+  }
+  const values = outcomes.map((outcome) => show((outcome?.answer as { value: unknown }).value))
+  return `fulfilled ${how === 'single' ? values[0] : values.join('; ')}`
+}
+
+function lineOf(index: number, key: string, { source, load, answer }: Outcome, startedAt: number): string {
+  const ms = load === undefined ? 0 : Math.max(0, load.settledAt - startedAt)
+  return outcomeLine(index, key, source, ms, load?.attempts ?? 0, 'reason' in answer ? answer.reason : show(answer.value))
+}
+
+export function outcomeLine(index: number, key: string, source: string, ms: number, attempts: number, answer: string): string {
+  return `${index} ${show(key)} ${source} ${ms} ms ${attempts} attempts: ${answer}`
+}
+
+export function groupKeyOf(call: ModelCall): string | undefined {
+  const [first] = call.loads
+  return first === undefined ? undefined : (first.group ?? groupOf(first.key, 'prefix'))
+}
+
+/** Takes the loads of `key` that still miss an answer of their group. */
+export function take(call: ModelCall, key: string): Load[] {
+  const loads = call.missing.get(key) ?? []
+  call.missing.delete(key)
+  return loads
+}
+
+export function takeAll(call: ModelCall): Load[] {
+  const loads = [...call.missing.values()].flat()
+  call.missing.clear()
+  return loads
+}
+
+export function remove<T>(list: T[], item: T): void {
+  const at = list.indexOf(item)
+  if (at >= 0) list.splice(at, 1)
+}

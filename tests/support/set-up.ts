@@ -1,0 +1,41 @@
+/** A processor under a virtual clock, and how a promise stands. */
+
+import { type BatchProcessorConfig, BatchProcessor } from '../../js/index.js'
+import { Source } from './source.js'
+import { drained, VirtualClock } from './virtual-clock.js'
+
+export interface Bench {
+  readonly processor: BatchProcessor
+  readonly clock: VirtualClock
+  readonly source: Source
+}
+
+/** A processor of its own for one test. */
+export function setUp(config: BatchProcessorConfig = {}): Bench {
+  const clock = new VirtualClock()
+  return { processor: new BatchProcessor({ ...config, clock }), clock, source: new Source() }
+}
+
+/** How `promise` stands when all microtasks have run. */
+export async function stateOf(
+  promise: Promise<unknown>,
+): Promise<{ is: 'pending' } | { is: 'fulfilled'; value: unknown } | { is: 'rejected'; reason: unknown }> {
+  let state: Awaited<ReturnType<typeof stateOf>> = { is: 'pending' }
+  promise.then(
+    (value) => {
+      state = { is: 'fulfilled', value }
+    },
+    (reason: unknown) => {
+      state = { is: 'rejected', reason }
+    },
+  )
+  await drained()
+  return state
+}
+
+/** What `promise` rejects with; throws if it does not. */
+export async function reasonOf(promise: Promise<unknown>): Promise<unknown> {
+  const state = await stateOf(promise)
+  if (state.is !== 'rejected') throw new Error(`expected a rejection, the promise is ${state.is}`)
+  return state.reason
+}
