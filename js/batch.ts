@@ -112,7 +112,10 @@ export class Batch {
 
   /** All requests are answered. */
   finish(): void {
-    if (this.#close()) this.#settle.resolve(this)
+    if (!this.#close()) return
+    // With the last answer the first failure may have come, or an old one was in memory.
+    if (this.options.failFast && this.failures > 0) this.#settle.reject(this.firstReason)
+    else this.#settle.resolve(this)
   }
 
   /** The batch ends now, whatever is still missing. */

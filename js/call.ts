@@ -11,6 +11,8 @@ import type { BatchOptions, BatchRequest, FetchContext, GroupFetchContext, Singl
 
 export interface Call {
   readonly id: CallId
+  /** Nobody waits for it any longer: what it answers is dropped, its slot is free when it ends or its deadline comes. */
+  isAbandoned: boolean
   run(): void
   /** Nobody waits for it any longer. */
   abort(reason: unknown): void
@@ -102,25 +104,47 @@ class GroupContext extends CallContext implements GroupFetchContext<never> {
   }
 }
 
-export class SingleCall implements Call {
+/** What both kinds of call have: a signal, and an end that nobody waits for, told once. */
+abstract class AbortableCall {
   readonly id: CallId
-  readonly #dispatcher: Dispatcher
+  isAbandoned = false
+  protected readonly dispatcher: Dispatcher
+  protected readonly signal = new LazySignal()
+  #hasEnded = false
+
+  constructor(dispatcher: Dispatcher, id: CallId) {
+    this.dispatcher = dispatcher
+    this.id = id
+  }
+
+  abort(reason: unknown): void {
+    this.isAbandoned = true
+    this.signal.abort(reason)
+  }
+
+  /** It has answered, or its deadline has come, and nobody waits for it any longer. */
+  protected end(): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    this.dispatcher.ended(this as unknown as Call)
+  }
+}
+
+export class SingleCall extends AbortableCall implements Call {
   readonly #load: Load
-  readonly #signal = new LazySignal()
 
   constructor(dispatcher: Dispatcher, id: CallId, load: Load) {
-    this.#dispatcher = dispatcher
-    this.id = id
+    super(dispatcher, id)
     this.#load = load
   }
 
   run(): void {
     const load = this.#load
-    if (this.#signal.isAborted || !load.isLive) return this.#dispatcher.ended(this)
+    if (this.isAbandoned || !load.isLive) return this.end()
     load.attempts++
     try {
-      const caller = { owner: this.#dispatcher, id: this.id }
-      const context = new SingleContext(load, this.#signal, this.#dispatcher.nested, caller)
+      const caller = { owner: this.dispatcher, id: this.id }
+      const context = new SingleContext(load, this.signal, this.dispatcher.nested, caller)
       const answer = runAs(caller, load.scope, () => load.fetchFunction.call(load.request, context))
       if (answer instanceof Promise) answer.then(this.#succeed, this.#fail)
       else if (isThenable(answer)) Promise.resolve(answer).then(this.#succeed, this.#fail)
@@ -130,43 +154,36 @@ export class SingleCall implements Call {
     }
   }
 
-  abort(reason: unknown): void {
-    this.#signal.abort(reason)
-  }
-
   timeOut(): void {
+    if (this.isAbandoned) return this.end()
     const { key, options } = this.#load
     const reason = new FetchTimeoutError(key, options.fetchTimeoutMs)
-    this.#dispatcher.stalled([key], options.fetchTimeoutMs)
+    this.dispatcher.stalled([key], options.fetchTimeoutMs)
     this.#fail(reason)
     this.abort(reason)
   }
 
   readonly #succeed = (value: unknown): void => {
-    if (this.#signal.isAborted) return this.#dispatcher.ended(this)
-    this.#dispatcher.succeed(this, this.#load, value)
-    this.#dispatcher.forget(this)
+    if (this.isAbandoned) return this.end()
+    this.dispatcher.succeed(this, this.#load, value)
+    this.dispatcher.forget(this)
   }
 
   readonly #fail = (reason: unknown): void => {
-    if (this.#signal.isAborted) return this.#dispatcher.ended(this)
-    this.#dispatcher.fail(this, this.#load, reason)
-    this.#dispatcher.forget(this)
+    if (this.isAbandoned) return this.end()
+    this.dispatcher.fail(this, this.#load, reason)
+    this.dispatcher.forget(this)
   }
 }
 
-export class GroupCall implements Call {
-  readonly id: CallId
-  readonly #dispatcher: Dispatcher
+export class GroupCall extends AbortableCall implements Call {
   readonly #loads: readonly Load[]
-  readonly #signal = new LazySignal()
   readonly #groupKey: string
   /** Loads without an answer, by key; several where requests do not share. */
   readonly #missing = new Map<string, Load[]>()
 
   constructor(dispatcher: Dispatcher, id: CallId, loads: readonly Load[]) {
-    this.#dispatcher = dispatcher
-    this.id = id
+    super(dispatcher, id)
     this.#loads = loads
     const [first] = loads
     this.#groupKey = first === undefined ? '' : (first.groupKey ?? prefixOf(first.key))
@@ -178,7 +195,7 @@ export class GroupCall implements Call {
   }
 
   run(): void {
-    if (this.#signal.isAborted) return this.#dispatcher.ended(this)
+    if (this.isAbandoned) return this.end()
     for (const load of this.#loads) {
       load.attempts++
       load.source = 'group'
@@ -186,42 +203,39 @@ export class GroupCall implements Call {
     this.#fetch().catch((error: unknown) => this.#failAll(error))
   }
 
-  abort(reason: unknown): void {
-    this.#signal.abort(reason)
-  }
-
   timeOut(): void {
+    if (this.isAbandoned) return this.end()
     const timeoutMs = this.#loads[0]?.options.fetchTimeoutMs ?? 0
     const reason = new FetchTimeoutError(this.#groupKey, timeoutMs)
-    this.#dispatcher.stalled([...this.#missing.keys()], timeoutMs)
+    this.dispatcher.stalled([...this.#missing.keys()], timeoutMs)
     this.#failAll(reason)
     this.abort(reason)
   }
 
   async #fetch(): Promise<void> {
-    const { nested } = this.#dispatcher
-    const caller = { owner: this.#dispatcher, id: this.id }
-    const context = new GroupContext(this.#groupKey, this.#loads, this.#signal, nested, caller)
+    const { nested } = this.dispatcher
+    const caller = { owner: this.dispatcher, id: this.id }
+    const context = new GroupContext(this.#groupKey, this.#loads, this.signal, nested, caller)
     const [first] = this.#loads
     const answer = await runAs(caller, first?.scope, () => first?.options.groupFetch?.(context))
     const complaint = await readGroupResult(answer, context.keys, (key, value) => this.#answer(key, value))
-    if (this.#signal.isAborted) return this.#dispatcher.ended(this)
+    if (this.isAbandoned) return this.end()
     for (const load of this.#takeMissing()) {
       if (complaint === undefined) this.#answerMissing(load)
-      else this.#dispatcher.fail(this, load, new GroupContractError(load.key, this.#groupKey, complaint))
+      else this.dispatcher.fail(this, load, new GroupContractError(load.key, this.#groupKey, complaint))
     }
-    this.#dispatcher.forget(this)
+    this.#finish()
   }
 
   /** Answers whether it goes on. */
   #answer(key: string, value: unknown): boolean {
-    if (this.#signal.isAborted) return false
+    if (this.isAbandoned) return false
     const loads = this.#missing.get(key)
     if (loads === undefined) return true
     this.#missing.delete(key)
     for (const load of loads) {
-      if (value instanceof Error) this.#dispatcher.fail(this, load, value)
-      else this.#dispatcher.succeed(this, load, value)
+      if (value instanceof Error) this.dispatcher.fail(this, load, value)
+      else this.dispatcher.succeed(this, load, value)
     }
     return true
   }
@@ -229,26 +243,32 @@ export class GroupCall implements Call {
   #answerMissing(load: Load): void {
     switch (load.options.onMissing) {
       case 'undefined':
-        return this.#dispatcher.succeed(this, load, undefined)
+        return this.dispatcher.succeed(this, load, undefined)
       case 'null':
-        return this.#dispatcher.succeed(this, load, null)
+        return this.dispatcher.succeed(this, load, null)
       case 'error':
-        return this.#dispatcher.fail(this, load, new MissingResultError(load.key, this.#groupKey))
+        return this.dispatcher.fail(this, load, new MissingResultError(load.key, this.#groupKey))
       case 'fallback':
-        return this.#dispatcher.fallBack(this, load)
+        return this.dispatcher.fallBack(this, load)
     }
   }
 
   /** The group's callback failed: what was delivered stands, some of the rest fall back, the others have its error as cause. */
   #failAll(error: unknown): void {
-    if (this.#signal.isAborted) return this.#dispatcher.ended(this)
+    if (this.isAbandoned) return this.end()
     const left = this.#takeMissing()
     const limit = left[0]?.options.groupFallbackLimit ?? 0
     left.forEach((load, position) => {
-      if (position < limit) this.#dispatcher.fallBack(this, load)
-      else this.#dispatcher.fail(this, load, new GroupFetchError(load.key, this.#groupKey, error))
+      if (position < limit) this.dispatcher.fallBack(this, load)
+      else this.dispatcher.fail(this, load, new GroupFetchError(load.key, this.#groupKey, error))
     })
-    this.#dispatcher.forget(this)
+    this.#finish()
+  }
+
+  /** All is said. Where nobody waited for the rest any longer half-way, its slot is to be freed. */
+  #finish(): void {
+    if (this.isAbandoned) this.end()
+    else this.dispatcher.forget(this)
   }
 
   #takeMissing(): Load[] {
@@ -261,6 +281,7 @@ export class GroupCall implements Call {
 /** A call that did not get a slot in time: all it is for is to refuse its loads. */
 export class UnstartedCall implements Call {
   readonly id: CallId
+  isAbandoned = false
   readonly #dispatcher: Dispatcher
   readonly #loads: readonly Load[]
 

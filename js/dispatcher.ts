@@ -300,6 +300,7 @@ export class Dispatcher implements EffectHandler {
   abort({ place, generation }: CallId): void {
     const call = this.#calls[place]
     if (call?.id.generation !== generation) return
+    call.isAbandoned = true
     this.#tasks.push(() => call.abort(abandoned()))
   }
 

@@ -144,7 +144,8 @@ export class Pipeline implements ResultListener {
     }
     engine.seal(batch.id, startedAt)
     this.dispatcher.after()
-    if (led.length > 0) this.#load(batch, led)
+    if (options.failFast && batch.failures > 0) this.dispatcher.abandon(batch, batch.firstReason)
+    else if (led.length > 0) this.#load(batch, led)
     return batch
   }
 

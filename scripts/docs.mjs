@@ -15,10 +15,12 @@ await ensureInstalled()
 const { tsImport } = await import('tsx/esm/api')
 const { BATCH_OPTIONS, CONFIG_OPTIONS, REQUEST_FIELDS } = await tsImport('../js/options/declarations.ts', import.meta.url)
 
+// A default of batches is not explained twice.
+const isInherited = ({ name }) => BATCH_OPTIONS.some(({ from }) => from === name)
 const tables = {
   request: tableOf('Field', REQUEST_FIELDS),
   batch: tableOf('Option', BATCH_OPTIONS),
-  config: tableOf('Option', CONFIG_OPTIONS),
+  config: `${sentenceOf(CONFIG_OPTIONS.filter(isInherited))}\n\n${tableOf('Option', CONFIG_OPTIONS.filter((option) => !isInherited(option)))}`,
 }
 
 const before = readFileSync(readme, 'utf8')
@@ -34,7 +36,15 @@ function replaceBetween(text, name, table) {
   const [start, end] = [`<!-- ${name}: written by npm run docs -->`, `<!-- end of ${name} -->`]
   const [from, to] = [text.indexOf(start), text.indexOf(end)]
   if (from < 0 || to < from) throw new Error(`README.md has no place for the table "${name}": ${start} … ${end}`)
-  return `${text.slice(0, from + start.length)}\n\n${table}\n\n${text.slice(to)}`
+  return `${text.slice(0, from + start.length)}\n${table}\n${text.slice(to)}`
+}
+
+function sentenceOf(inherited) {
+  const names = inherited.map(({ name }) => {
+    const { name: meant } = BATCH_OPTIONS.find(({ from }) => from === name)
+    return meant === name ? code(name) : `${code(name)} (a batch's ${code(meant)})`
+  })
+  return `Defaults for the options of batches: ${names.join(', ')}. And:`
 }
 
 function tableOf(head, declarations) {

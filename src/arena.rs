@@ -284,7 +284,8 @@ mod tests {
                 assert!(keys.iter().flatten().all(|(key, at)| arena.matches(*at, key)));
             }
         }
-        assert!(compactions > 3, "compacted {compactions} times");
+        // Each makes room for a third of the arena: they must be rare, or each insertion would cost a pass.
+        assert!((4..=100).contains(&compactions), "compacted {compactions} times");
     }
 
     #[test]

@@ -44,7 +44,12 @@ export interface ModelCall {
   deadline: Deadline | undefined
   /** Its place in the log; -1 before it was called. */
   number: number
+  /** Nobody waits for it any longer. */
+  isAbandoned: boolean
+  /** Its signal is aborted. */
   isAborted: boolean
+  /** That it has ended without anybody waiting was counted. */
+  hasEnded: boolean
   /** It has said all it has to say. */
   isForgotten: boolean
   watches: boolean

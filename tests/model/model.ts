@@ -275,7 +275,7 @@ export class Model {
   #enqueue(lane: ModelBatch, members: Load[], isGroup: boolean): void {
     const call: ModelCall = {
       lane, isGroup, members, loads: members, state: 'queued', queuedAt: lane.clock, order: ++this.#order, deadline: undefined, number: 0,
-      isAborted: false, isForgotten: false, watches: false, missing: new Map(),
+      isAbandoned: false, isAborted: false, hasEnded: false, isForgotten: false, watches: false, missing: new Map(),
     } // biome-ignore format: a list of zeros
     lane.queue.push(call)
     for (const load of members) {
@@ -317,7 +317,7 @@ export class Model {
   }
 
   #run(call: ModelCall): void {
-    if (call.isAborted || !call.loads.some(({ isLive }) => isLive)) return this.#ended(call)
+    if (call.isAbandoned) return this.#ended(call)
     call.number = ++this.#callNumber
     if (call.isGroup) this.#runGroup(call)
     else this.#runOne(call, call.loads[0] as Load)
@@ -330,7 +330,7 @@ export class Model {
     call.watches = behaviour.watches
     this.log.push(`${number}: ${origin} ${show(load.key)} attempt ${load.attempts}`)
     const end = ({ fails, value, error }: Pick<Answer, 'fails' | 'value' | 'error'>): void => {
-      if (call.isAborted) return this.#ended(call)
+      if (call.isAbandoned) return this.#ended(call)
       if (fails) this.#fail(call, load, reasonOf(error, load.key, number))
       else this.#succeed(call, load, valueOf(value, load.key, number))
       call.isForgotten = true
@@ -356,14 +356,14 @@ export class Model {
     if (answer.fails) return this.#failGroup(call, reasonOf(answer.error, 'group', number))
     const isShapeless = answer.shape === 'short array' || answer.shape === 'number'
     for (const [key, value] of isShapeless ? [] : membersOf(keys, answer)) {
-      if (call.isAborted) break
+      if (call.isAbandoned) break
       for (const load of take(call, key)) {
         if (value === 'plain' || value === 'final') this.#fail(call, load, reasonOf(value, key, number))
         else this.#succeed(call, load, valueOf(value as Behaviour['value'], key, number))
         this.#runTasks()
       }
     }
-    if (call.isAborted) return this.#ended(call)
+    if (call.isAbandoned) return this.#ended(call)
     for (const load of takeAll(call)) {
       if (isShapeless) this.#fail(call, load, `ERR_GROUP_CONTRACT ${show(load.key)} ${show(groupKeyOf(call))}`)
       else this.#answerMissing(call, load)
@@ -380,7 +380,7 @@ export class Model {
   }
 
   #failGroup(call: ModelCall, reason: string): void {
-    if (call.isAborted) return this.#ended(call)
+    if (call.isAbandoned) return this.#ended(call)
     for (const [position, load] of takeAll(call).entries()) {
       if (position < load.batch.options.groupFallbackLimit) this.#fallBack(call, load)
       else this.#fail(call, load, `ERR_GROUP_FETCH ${show(load.key)} ${show(groupKeyOf(call))} ${reason}`)
@@ -391,7 +391,7 @@ export class Model {
 
   /** The callback is through. What nobody waited for any longer half-way still holds its slot. */
   #forgetGroup(call: ModelCall): void {
-    if (call.isAborted) this.#ended(call)
+    if (call.isAbandoned) this.#ended(call)
     call.isForgotten = true
   }
 
@@ -446,17 +446,16 @@ export class Model {
     this.#tasks.push(() => {
       const key = call.isGroup ? groupKeyOf(call) : call.loads[0]?.key
       const reason = `ERR_FETCH_TIMEOUT ${show(key)}`
-      if (call.isAborted) this.#ended(call)
-      else if (call.isGroup) this.#failGroup(call, reason)
+      if (call.isAbandoned) return this.#ended(call)
+      if (call.isGroup) this.#failGroup(call, reason)
       else this.#fail(call, call.loads[0] as Load, reason)
       call.isForgotten = true
-      // A call that nobody waits for, and that is past its deadline, has no claim on its slot.
-      if (call.members.length === 0) this.#endCall(call)
       this.#abortCall(call, 'ERR_FETCH_TIMEOUT')
     })
   }
 
   #abortCall(call: ModelCall, reason: string): void {
+    call.isAbandoned = true
     if (call.isAborted) return
     call.isAborted = true
     if (call.watches) this.log.push(`abort ${call.number}: ${reason}`)
@@ -465,6 +464,8 @@ export class Model {
   /** A callback that nobody listens to any longer has ended. */
   #ended(call: ModelCall): void {
     call.isForgotten = true
+    if (call.hasEnded) return
+    call.hasEnded = true
     this.counts.late++
     this.#endCall(call)
   }
@@ -591,6 +592,7 @@ export class Model {
       return this.#drop(load)
     }
     if (call.lane.options.onOrphan === 'finish' || call.members.some(({ waiters }) => waiters.length > 0)) return
+    call.isAbandoned = true
     this.#tasks.push(() => this.#abortCall(call, 'AbortError'))
     for (const member of call.members.splice(0)) this.#drop(member)
   }

@@ -46,10 +46,34 @@ export class FetchCall {
 }
 
 /** One call of a `groupFetch`. */
-export interface GroupFetchCall extends GroupFetchContext<unknown> {
-  readonly signal: AbortSignal
-  resolve(result: GroupResult<unknown>): void
-  reject(reason: unknown): void
+export class GroupFetchCall {
+  readonly context: GroupFetchContext<unknown>
+  readonly #deferred: Deferred<GroupResult<unknown>>
+  readonly #onEnd: () => void
+
+  constructor(context: GroupFetchContext<unknown>, deferred: Deferred<GroupResult<unknown>>, onEnd: () => void) {
+    this.context = context
+    this.#deferred = deferred
+    this.#onEnd = onEnd
+  }
+
+  get keys(): readonly string[] {
+    return this.context.keys
+  }
+
+  get signal(): AbortSignal {
+    return this.context.signal
+  }
+
+  resolve(result: unknown): void {
+    this.#onEnd()
+    this.#deferred.resolve(result as GroupResult<unknown>)
+  }
+
+  reject(reason: unknown): void {
+    this.#onEnd()
+    this.#deferred.reject(reason)
+  }
 }
 
 /** A slow source: requests of it wait until the test answers them. */
@@ -81,20 +105,7 @@ export class Source {
     const deferred = new Deferred<GroupResult<unknown>>()
     this.#begin()
     const end = () => this.running--
-    this.groupCalls.push({
-      ...context,
-      get signal() {
-        return context.signal
-      },
-      resolve: (result) => {
-        end()
-        deferred.resolve(result)
-      },
-      reject: (reason) => {
-        end()
-        deferred.reject(reason)
-      },
-    })
+    this.groupCalls.push(new GroupFetchCall(context, deferred, () => this.running--))
     return deferred.promise
   }
 
