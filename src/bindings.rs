@@ -137,7 +137,7 @@ impl Core {
             stale_if_error: Millis(stale_if_error),
             finish_orphans: finish_orphans != 0.0,
         };
-        turn.engine.open(terms, Instant(now)).expect("memory for a batch").0
+        turn.engine.open(terms, Instant(now)).0
     }
 
     /// With `each`, `floats` has a TTL, and `words` a priority, for each request that missed. `words`: a flight and what became of the
@@ -147,7 +147,7 @@ impl Core {
         let Inner { engine, bytes, words, floats, .. } = &mut *turn;
         let priorities: Vec<i32> = words[..if each { missed } else { 0 }].iter().map(|word| word.cast_signed()).collect();
         let wishes = if each { Wishes::Each { ttls: &floats[..missed], priorities: &priorities } } else { Wishes::Default };
-        let admissions = engine.admit(BatchId(batch), bytes, base, wishes, share).expect("memory for a batch");
+        let admissions = engine.admit(BatchId(batch), bytes, base, wishes, share);
         for (out, admission) in words.chunks_exact_mut(2).zip(admissions) {
             out[0] = admission.flight.0;
             out[1] = admission.how as u32;
@@ -168,7 +168,7 @@ impl Core {
             1 => Grouping::Prefix,
             _ => Grouping::Given(&words[count..2 * count]),
         };
-        engine.queue(BatchId(batch), &flights, grouping, group_size_max, Instant(now)).expect("memory for a batch")
+        engine.queue(BatchId(batch), &flights, grouping, group_size_max, Instant(now))
     }
 
     /// `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try, not before `hint` milliseconds.
@@ -181,13 +181,13 @@ impl Core {
             other => Outcome::Failed { retryable: other == 4, hint: (hint > 0.0).then_some(Millis(hint)) },
         };
         let call = CallId { place, generation };
-        self.turn().engine.settle(call, FlightId(flight), outcome, Instant(now)).expect("memory for a retry")
+        self.turn().engine.settle(call, FlightId(flight), outcome, Instant(now))
     }
 
     #[wasm_bindgen(js_name = fallBack)]
     pub fn fall_back(&self, place: u32, generation: u32, flight: u32, now: f64) {
         let call = CallId { place, generation };
-        self.turn().engine.fall_back(call, FlightId(flight), Instant(now)).expect("memory for a call");
+        self.turn().engine.fall_back(call, FlightId(flight), Instant(now));
     }
 
     pub fn supply(&self, flight: u32, ttl: f64, weight: u32, now: f64) {

@@ -3,7 +3,7 @@
 //! Ties come out in the order they were set. The heap holds ids; the slab knows each id's place in the heap, so that a deadline is
 //! cancelled in logarithmic time and none lingers until it would have come.
 
-use crate::error::{OutOfMemory, Validity, check};
+use crate::error::{Validity, check};
 use crate::ids::TimerId;
 use crate::slab::Slab;
 use crate::time::Instant;
@@ -30,16 +30,13 @@ impl<T> Default for Deadlines<T> {
 }
 
 impl<T: Copy> Deadlines<T> {
-    /// # Errors
-    /// When there is no memory for it; nothing is set then.
-    pub fn set(&mut self, at: Instant, what: T) -> Result<TimerId, OutOfMemory> {
-        self.heap.try_reserve(1)?;
+    pub fn set(&mut self, at: Instant, what: T) -> TimerId {
         let place = self.heap.len();
         self.set += 1;
-        let id = TimerId(self.timers.insert(Timer { at, order: self.set, place, what })?);
+        let id = TimerId(self.timers.insert(Timer { at, order: self.set, place, what }));
         self.heap.push(id);
         self.rise(place);
-        Ok(id)
+        id
     }
 
     pub fn cancel(&mut self, id: TimerId) {
@@ -144,7 +141,7 @@ mod tests {
                 0..5 if model.len() < 40 => {
                     // Few moments, so that many coincide; some lie in the past, and some never come.
                     let at = [now - 1.0, now, now + 1.0, now + random.below(8) as f64, f64::INFINITY][random.below(5)];
-                    model.push((at, step, deadlines.set(Instant(at), step).expect("memory")));
+                    model.push((at, step, deadlines.set(Instant(at), step)));
                 }
                 5..8 if !model.is_empty() => {
                     let (_, _, id) = model.remove(random.below(model.len()));

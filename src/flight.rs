@@ -7,7 +7,7 @@
 //!
 //! In-flight keys have an index of their own: eviction never meets a waiter.
 
-use crate::error::{OutOfMemory, Validity, check};
+use crate::error::{Validity, check};
 use crate::hash::KeyHash;
 use crate::ids::{BatchId, CallId, FlightId, NONE, Slot, TimerId, WaiterId};
 use crate::index::Index;
@@ -117,10 +117,8 @@ pub struct Flights {
 }
 
 impl Flights {
-    /// # Errors
-    /// When there is no memory for it.
-    pub fn open(&mut self) -> Result<BatchId, OutOfMemory> {
-        Ok(BatchId(self.parties.insert(Party { first: NONE, last: NONE, waiting: 0 })?))
+    pub fn open(&mut self) -> BatchId {
+        BatchId(self.parties.insert(Party { first: NONE, last: NONE, waiting: 0 }))
     }
 
     /// Forgets a batch that nothing waits for any longer.
@@ -143,10 +141,7 @@ impl Flights {
     }
 
     /// Begins a flight; `shared` ones can be joined.
-    ///
-    /// # Errors
-    /// When there is no memory for it; nothing has begun then.
-    pub fn begin(&mut self, hash: KeyHash, key: &[u8], batch: BatchId, shared: bool) -> Result<FlightId, OutOfMemory> {
+    pub fn begin(&mut self, hash: KeyHash, key: &[u8], batch: BatchId, shared: bool) -> FlightId {
         let found = self.keys.find(hash, key);
         let older = found.map_or(NONE, |slot| self.keys.payload(slot).newest.0);
         let flight = FlightId(self.flights.insert(Flight {
@@ -164,7 +159,7 @@ impl Flights {
             last: NONE,
             newer: NONE,
             older,
-        })?);
+        }));
         let joinable = if shared { flight.0 } else { NONE };
         if let Some(slot) = found {
             let chain = self.keys.payload_mut(slot);
@@ -173,23 +168,15 @@ impl Flights {
                 chain.joinable = flight.0;
             }
             self.flights[older].newer = flight.0;
-            return Ok(flight);
+            return flight;
         }
-        match self.keys.insert(hash, key, Chain { newest: flight, joinable }) {
-            Ok(slot) => self.flights[flight.0].key = slot,
-            Err(refused) => {
-                self.flights.remove(flight.0);
-                return Err(refused);
-            }
-        }
-        Ok(flight)
+        let key = self.keys.insert(hash, key, Chain { newest: flight, joinable });
+        self.flights[flight.0].key = key.expect("memory for a key in flight");
+        flight
     }
 
     /// Lets a request of `batch` wait for `flight`.
-    ///
-    /// # Errors
-    /// When there is no memory for it; nothing waits then.
-    pub fn wait(&mut self, flight: FlightId, batch: BatchId, wish: Wish) -> Result<WaiterId, OutOfMemory> {
+    pub fn wait(&mut self, flight: FlightId, batch: BatchId, wish: Wish) -> WaiterId {
         let Flight { first, last, .. } = self.flights[flight.0];
         let party_last = self.parties[batch.0].last;
         let waiter = self.waiters.insert(Waiter {
@@ -200,7 +187,7 @@ impl Flights {
             priority: wish.priority,
             in_flight: Links { before: last, after: NONE },
             in_batch: Links { before: party_last, after: NONE },
-        })?;
+        });
         if let Some(before) = self.waiters.get_mut(last) {
             before.in_flight.after = waiter;
         }
@@ -223,7 +210,7 @@ impl Flights {
             party.first = waiter;
         }
         party.waiting += 1;
-        Ok(WaiterId(waiter))
+        WaiterId(waiter)
     }
 
     /// Whether the request that came last to wait for the flight is one of `batch`.

@@ -56,15 +56,7 @@ impl Labels {
             None => (self.names.insert(hash, name, Name { first: NONE, slots: 0 })?, NONE),
         };
         let next_name = self.of_slot[slot.at()];
-        let link = match self.links.insert(Link { slot, name, before: NONE, after: first, next_name }) {
-            Ok(link) => link,
-            Err(refused) => {
-                if first == NONE {
-                    self.names.remove(name);
-                }
-                return Err(refused);
-            }
-        };
+        let link = self.links.insert(Link { slot, name, before: NONE, after: first, next_name });
         if let Some(after) = self.links.get_mut(first) {
             after.before = link;
         }

@@ -11,7 +11,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use crate::error::{OutOfMemory, Validity, check};
+use crate::error::{Validity, check};
 use crate::ids::{BatchId, CallId, FlightId, TimerId};
 use crate::slab::Slab;
 use crate::time::{Instant, Millis};
@@ -124,12 +124,8 @@ pub struct Schedule {
 
 impl Schedule {
     /// Opens the batch's lane for `limit` calls at once.
-    ///
-    /// # Errors
-    /// When there is no memory for it.
-    pub fn open(&mut self, batch: BatchId, limit: u32) -> Result<(), OutOfMemory> {
-        if let Some(more) = (batch.at() + 1).checked_sub(self.lanes.len()) {
-            self.lanes.try_reserve(more)?;
+    pub fn open(&mut self, batch: BatchId, limit: u32) {
+        if self.lanes.len() <= batch.at() {
             self.lanes.resize_with(batch.at() + 1, || None);
         }
         self.lanes[batch.at()] = Some(Lane {
@@ -142,7 +138,6 @@ impl Schedule {
             clock: 0,
             busy: Millis::ZERO,
         });
-        Ok(())
     }
 
     /// Closes an idle lane.
@@ -168,11 +163,8 @@ impl Schedule {
         Millis(lane.busy.0 + running.map(|(_, call)| now.since(call.started).0).sum::<f64>())
     }
 
-    /// # Errors
-    /// When there is no memory for it; nothing is queued then.
-    pub fn enqueue(&mut self, batch: BatchId, members: Members, group: bool, priority: i32) -> Result<CallId, OutOfMemory> {
+    pub fn enqueue(&mut self, batch: BatchId, members: Members, group: bool, priority: i32) -> CallId {
         let lane = lane_mut(&mut self.lanes, batch);
-        lane.queue.try_reserve(1)?;
         self.order += 1;
         let call = Call {
             batch,
@@ -187,12 +179,12 @@ impl Schedule {
             entry: 0,
         };
         let rank = rank(lane.clock, priority);
-        let place = self.calls.insert(call)?;
+        let place = self.calls.insert(call);
         let id = CallId { place, generation: self.calls.generation(place) };
         lane.queue.push(Reverse(Queued { rank, order: self.order, call: id, entry: 0 }));
         lane.queued += 1;
         lane.calls += 1;
-        Ok(id)
+        id
     }
 
     /// The priority of a call has changed to `priority`; one that has started does not mind.

@@ -3,7 +3,7 @@
 //! Each place counts how often it was vacated; where a late visitor must be told from the present tenant, the caller keeps that
 //! generation beside the place.
 
-use crate::error::{OutOfMemory, Validity, check};
+use crate::error::{Validity, check};
 use crate::ids::NONE;
 
 #[derive(Debug)]
@@ -32,23 +32,19 @@ impl<T> Slab<T> {
         self.len
     }
 
-    /// # Errors
-    /// When the slab cannot grow; it is unchanged then.
-    pub fn insert(&mut self, value: T) -> Result<u32, OutOfMemory> {
+    pub fn insert(&mut self, value: T) -> u32 {
         let place = self.free;
         if place == NONE {
-            self.cells.try_reserve(1)?;
-            self.generations.try_reserve(1)?;
             self.cells.push(Cell::Used(value));
             self.generations.push(0);
             self.len += 1;
-            return Ok((self.cells.len() - 1) as u32);
+            return (self.cells.len() - 1) as u32;
         }
         let Cell::Free { next } = self.cells[place as usize] else { unreachable!("a used place on the free list") };
         self.free = next;
         self.cells[place as usize] = Cell::Used(value);
         self.len += 1;
-        Ok(place)
+        place
     }
 
     /// # Panics
@@ -143,7 +139,7 @@ mod tests {
             let places: Vec<usize> = (0..model.len()).filter(|&place| model[place].0.is_some()).collect();
             if places.len() < 8 && random.below(2) == 0 {
                 let free = model.iter().filter(|(value, _)| value.is_none()).count();
-                let place = slab.insert(step).expect("memory") as usize;
+                let place = slab.insert(step) as usize;
                 assert!(place < model.len() || free == 0, "a place that is free is used again");
                 model.resize(model.len().max(place + 1), (None, 0));
                 assert_eq!(model[place].0.replace(step), None, "the place was free");

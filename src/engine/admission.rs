@@ -1,7 +1,6 @@
 //! From a batch's keys to flights: look up, join or lead, group, queue.
 
 use super::{Batch, Due, Effect, Engine, Miss};
-use crate::error::OutOfMemory;
 use crate::flight::{Stage, Wish};
 use crate::ids::{BatchId, CallId, FlightId, NONE};
 use crate::retry::RetryTerms;
@@ -126,20 +125,16 @@ impl Engine {
     }
 
     /// Opens a batch for requests that missed.
-    ///
-    /// # Errors
-    /// When there is no memory for it.
-    pub fn open(&mut self, terms: Terms, now: Instant) -> Result<BatchId, OutOfMemory> {
+    pub fn open(&mut self, terms: Terms, now: Instant) -> BatchId {
         self.store.keep_stale(terms.stale_if_error);
-        let batch = self.flights.open()?;
-        self.schedule.open(batch, terms.limit)?;
+        let batch = self.flights.open();
+        self.schedule.open(batch, terms.limit);
         let deadline = if terms.timeout < Millis::FOREVER {
-            Some(self.deadlines.set(now.plus(terms.timeout), Due::Batch(batch))?)
+            Some(self.deadlines.set(now.plus(terms.timeout), Due::Batch(batch)))
         } else {
             None
         };
-        if let Some(more) = (batch.at() + 1).checked_sub(self.batches.len()) {
-            self.batches.try_reserve(more)?;
+        if self.batches.len() <= batch.at() {
             self.batches.resize_with(batch.at() + 1, || None);
         }
         self.batches[batch.at()] = Some(Batch { terms, deadline, sealed: false, answered: false, announced: false, led: 0 });
@@ -149,22 +144,12 @@ impl Engine {
             self.nested.push((batch, parent));
             self.suspend(parent, now);
         }
-        Ok(batch)
+        batch
     }
 
     /// Lets the requests that missed in the look-up just done wait in `batch`, their positions counted from `base`. With `share`, they join
     /// flights that can be joined, and theirs can be. Answers what became of each.
-    ///
-    /// # Errors
-    /// When there is no memory for it.
-    pub fn admit(
-        &mut self,
-        batch: BatchId,
-        keys: &[u8],
-        base: u32,
-        wishes: Wishes,
-        share: bool,
-    ) -> Result<&[Admission], OutOfMemory> {
+    pub fn admit(&mut self, batch: BatchId, keys: &[u8], base: u32, wishes: Wishes, share: bool) -> &[Admission] {
         self.admissions.clear();
         let misses = std::mem::take(&mut self.misses);
         let parent = self.batch(batch).terms.parent;
@@ -184,10 +169,10 @@ impl Engine {
                     self.stats.joined += 1;
                     Admission { flight, how: How::Circular }
                 }
-                Some(flight) => self.join(flight, batch, wish)?,
+                Some(flight) => self.join(flight, batch, wish),
                 None => {
-                    let flight = self.flights.begin(miss.hash, key, batch, share)?;
-                    self.flights.wait(flight, batch, wish)?;
+                    let flight = self.flights.begin(miss.hash, key, batch, share);
+                    self.flights.wait(flight, batch, wish);
                     self.batch_mut(batch).led += 1;
                     self.stats.led += 1;
                     Admission { flight, how: How::Led }
@@ -197,14 +182,14 @@ impl Engine {
         }
         self.misses = misses;
         self.misses.clear();
-        Ok(&self.admissions)
+        &self.admissions
     }
 
-    fn join(&mut self, flight: FlightId, batch: BatchId, wish: Wish) -> Result<Admission, OutOfMemory> {
+    fn join(&mut self, flight: FlightId, batch: BatchId, wish: Wish) -> Admission {
         let before = self.flights.get(flight).expect("a joinable flight is there");
         let (priority, stage) = (before.priority, before.stage);
         let how = if self.flights.last_waiter_is_of(flight, batch) { How::Deduplicated } else { How::Joined };
-        self.flights.wait(flight, batch, wish)?;
+        self.flights.wait(flight, batch, wish);
         if wish.priority > priority
             && let Stage::Called(call) = stage
         {
@@ -214,7 +199,7 @@ impl Engine {
             How::Deduplicated => self.stats.deduplicated += 1,
             _ => self.stats.joined += 1,
         }
-        Ok(Admission { flight, how })
+        Admission { flight, how }
     }
 
     /// What became of each miss in the last [`Engine::admit`].
@@ -233,9 +218,6 @@ impl Engine {
 
     /// Hands flights that the batch leads to its lane, and starts what may start. Flights of one group share a call, up to
     /// `group_size_max` of them; 0 says that there is no group callback. Answers how many groups there were.
-    ///
-    /// # Errors
-    /// When there is no memory for it.
     pub fn queue(
         &mut self,
         batch: BatchId,
@@ -243,7 +225,7 @@ impl Engine {
         grouping: Grouping,
         group_size_max: usize,
         now: Instant,
-    ) -> Result<u32, OutOfMemory> {
+    ) -> u32 {
         let (numbers, count) = self.number_groups(flights, grouping);
         let mut groups: Vec<Vec<FlightId>> = vec![Vec::new(); if group_size_max == 0 { 0 } else { count as usize }];
         // In the order in which each group, or what stands alone, comes first.
@@ -262,7 +244,7 @@ impl Engine {
         for next in order {
             let group = match next {
                 Ok(flight) => {
-                    self.enqueue(batch, Members::One(flight), false, now)?;
+                    self.enqueue(batch, Members::One(flight), false, now);
                     continue;
                 }
                 Err(number) => &groups[number],
@@ -270,43 +252,39 @@ impl Engine {
             for chunk in group.chunks(group_size_max) {
                 match *chunk {
                     // A group of one is fetched by its own callback.
-                    [flight] => self.enqueue(batch, Members::One(flight), false, now)?,
-                    _ => self.enqueue(batch, Members::Group(chunk.to_vec()), true, now)?,
+                    [flight] => self.enqueue(batch, Members::One(flight), false, now),
+                    _ => self.enqueue(batch, Members::Group(chunk.to_vec()), true, now),
                 }
             }
         }
         self.start(batch, now);
-        Ok(count)
+        count
     }
 
     /// Hands a flight that its group's callback left out to its own callback.
-    ///
-    /// # Errors
-    /// When there is no memory for it.
-    pub fn fall_back(&mut self, call: CallId, flight: FlightId, now: Instant) -> Result<(), OutOfMemory> {
+    pub fn fall_back(&mut self, call: CallId, flight: FlightId, now: Instant) {
         if !self.is_member(call, flight) {
-            return Ok(());
+            return;
         }
         let batch = self.flights.get(flight).expect("a member is there").batch;
         if self.flights.get(flight).is_some_and(crate::flight::Flight::has_waiters) {
-            self.enqueue(batch, Members::One(flight), false, now)?;
+            self.enqueue(batch, Members::One(flight), false, now);
             self.leave_call(call, flight, now);
         } else {
             self.leave_call(call, flight, now);
             self.drop_flight(flight);
         }
         self.start(batch, now);
-        Ok(())
     }
 
-    pub(super) fn enqueue(&mut self, batch: BatchId, members: Members, group: bool, now: Instant) -> Result<(), OutOfMemory> {
+    pub(super) fn enqueue(&mut self, batch: BatchId, members: Members, group: bool, now: Instant) {
         let of = |flight: &FlightId| self.flights.get(*flight).map(|flight| flight.priority);
         let priority = members.as_slice().iter().filter_map(of).max().unwrap_or_default();
         let waiting = members.clone();
-        let call = self.schedule.enqueue(batch, members, group, priority)?;
+        let call = self.schedule.enqueue(batch, members, group, priority);
         let queue_timeout = self.batch(batch).terms.queue_timeout;
         if queue_timeout < Millis::FOREVER {
-            let deadline = self.deadlines.set(now.plus(queue_timeout), Due::Call(call))?;
+            let deadline = self.deadlines.set(now.plus(queue_timeout), Due::Call(call));
             self.schedule.get_mut(call).expect("just queued").deadline = Some(deadline);
         }
         for &flight in waiting.as_slice() {
@@ -314,7 +292,6 @@ impl Engine {
                 flight.stage = Stage::Called(call);
             }
         }
-        Ok(())
     }
 
     /// The number of each flight's group, [`NONE`] for none, and how many groups there are.

@@ -26,23 +26,20 @@ pub enum Outcome {
 
 impl Engine {
     /// The callback of `call` has answered for `flight`. Answers whether that was still of use.
-    ///
-    /// # Errors
-    /// When there is no memory to try again.
-    pub fn settle(&mut self, call: CallId, flight: FlightId, outcome: Outcome, now: Instant) -> Result<bool, OutOfMemory> {
+    pub fn settle(&mut self, call: CallId, flight: FlightId, outcome: Outcome, now: Instant) -> bool {
         if !self.is_member(call, flight) {
             self.stats.late += 1;
-            return Ok(false);
+            return false;
         }
         let batch = self.flights.get(flight).expect("a member is there").batch;
         if let Outcome::Failed { retryable: true, hint } = outcome
             && let Some(delay) = self.retry_delay(flight, hint)
         {
-            let timer = self.deadlines.set(now.plus(delay), Due::Retry(flight))?;
+            let timer = self.deadlines.set(now.plus(delay), Due::Retry(flight));
             self.flights.get_mut(flight).expect("a member is there").stage = Stage::BackingOff(timer);
             self.stats.retried += 1;
             self.leave_call(call, flight, now);
-            return Ok(true);
+            return true;
         }
         // The slot first: what waits for it may start before this answer is heard, but not without it.
         let left = self.schedule.leave(call, flight);
@@ -52,7 +49,7 @@ impl Engine {
         self.land(flight, outcome, now);
         self.start(batch, now);
         self.retire_if_over(batch);
-        Ok(true)
+        true
     }
 
     /// A tier has answered for a flight that is not called yet; `ttl` is what is left of the entry's life.
@@ -84,7 +81,7 @@ impl Engine {
     /// The backoff is over: the flight's callback is called again.
     pub(super) fn try_again(&mut self, flight: FlightId, now: Instant) {
         let batch = self.flights.get(flight).expect("a flight that backs off is there").batch;
-        self.enqueue(batch, Members::One(flight), false, now).expect("memory for a retry");
+        self.enqueue(batch, Members::One(flight), false, now);
         self.start(batch, now);
     }
 

@@ -273,8 +273,7 @@ impl Engine {
         }
         let timeout = batches[call.batch.at()].as_ref().map_or(Millis::FOREVER, |batch| batch.terms.fetch_timeout);
         if timeout < Millis::FOREVER {
-            // Without memory for a deadline there is no way to keep the promise that every call ends.
-            call.deadline = Some(deadlines.set(now.plus(timeout), Due::Call(id)).expect("memory for a deadline"));
+            call.deadline = Some(deadlines.set(now.plus(timeout), Due::Call(id)));
         }
         stats.calls += 1;
         let members = call.members.as_slice();

@@ -180,7 +180,7 @@ fn grouped(keys: &[&str], grouping: Grouping, group_size_max: usize) -> (u32, Ve
     let flights: Vec<FlightId> = opened.admissions.iter().map(|admission| admission.flight).collect();
     let mut count = 0;
     let effects = on.turn(|engine, now| {
-        count = engine.queue(opened.batch, &flights, grouping, group_size_max, now).expect("memory");
+        count = engine.queue(opened.batch, &flights, grouping, group_size_max, now);
     });
     let place = |flight: u32| flights.iter().position(|&other| other.0 == flight).expect("one of them");
     let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -223,13 +223,13 @@ fn what_a_group_left_out_is_fetched_by_itself_under_the_same_limit() {
     let opened = on.admit(&["a", "b", "c"], &[0; 3], true, TERMS);
     let flights: Vec<FlightId> = opened.admissions.iter().map(|admission| admission.flight).collect();
     let effects =
-        on.turn(|engine, now| assert_eq!(engine.queue(opened.batch, &flights, Grouping::Given(&[0; 3]), 9, now), Ok(1)));
+        on.turn(|engine, now| assert_eq!(engine.queue(opened.batch, &flights, Grouping::Given(&[0; 3]), 9, now), 1));
     let &Effect::StartGroup { place, generation, members: 3 } = &effects[0] else { panic!("{effects:?}") };
     let group = sluice::ids::CallId { place, generation };
     on.settle(group, flights[0], VALUE);
-    assert_eq!(started(&on.turn(|engine, now| engine.fall_back(group, flights[1], now).expect("memory"))), []);
+    assert_eq!(started(&on.turn(|engine, now| engine.fall_back(group, flights[1], now))), []);
     // With the last that is taken out the group's call is over, and its slot goes to the first that fell back.
-    let effects = on.turn(|engine, now| engine.fall_back(group, flights[2], now).expect("memory"));
+    let effects = on.turn(|engine, now| engine.fall_back(group, flights[2], now));
     let (one, flight) = started(&effects)[0];
     assert_eq!(flight, flights[1]);
     let effects = on.settle(one, flight, FAILURE);
@@ -241,7 +241,7 @@ fn a_group_is_aborted_only_when_none_of_its_keys_has_a_waiter() {
     let mut on = Driver::new(CONFIG);
     let opened = on.admit(&["a", "b"], &[0; 2], true, TERMS);
     let flights: Vec<FlightId> = opened.admissions.iter().map(|admission| admission.flight).collect();
-    on.turn(|engine, now| assert_eq!(engine.queue(opened.batch, &flights, Grouping::Given(&[0; 2]), 9, now), Ok(1)));
+    on.turn(|engine, now| assert_eq!(engine.queue(opened.batch, &flights, Grouping::Given(&[0; 2]), 9, now), 1));
     let other = on.load(&["b"], TERMS);
     let is_abort = |effect: &Effect| matches!(effect, Effect::Abort { .. });
     assert!(!on.leave(opened.batch).iter().any(is_abort));
@@ -343,7 +343,7 @@ fn a_circle_through_a_group_is_seen() {
     let opened = on.admit(&["a", "b"], &[0; 2], true, TERMS);
     let flights: Vec<FlightId> = opened.admissions.iter().map(|admission| admission.flight).collect();
     let effects =
-        on.turn(|engine, now| assert_eq!(engine.queue(opened.batch, &flights, Grouping::Given(&[0; 2]), 9, now), Ok(1)));
+        on.turn(|engine, now| assert_eq!(engine.queue(opened.batch, &flights, Grouping::Given(&[0; 2]), 9, now), 1));
     let &Effect::StartGroup { place, generation, .. } = &effects[0] else { panic!("{effects:?}") };
     let group = sluice::ids::CallId { place, generation };
     let through = on.load(&["c"], Terms { parent: Some(group), ..TERMS });
@@ -401,7 +401,7 @@ fn what_is_looked_up_and_not_loaded_is_counted_as_missed() {
 fn a_batch_without_requests_that_wait_is_done_when_it_is_sealed() {
     let mut on = Driver::new(CONFIG);
     let effects = on.turn(|engine, now| {
-        let batch = engine.open(TERMS, now).expect("memory");
+        let batch = engine.open(TERMS, now);
         engine.seal(batch, now);
     });
     assert_eq!(done(&effects), [BatchId(0)]);

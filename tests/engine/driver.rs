@@ -73,7 +73,7 @@ impl Driver {
         let led: Vec<FlightId> =
             opened.admissions.iter().filter(|admission| admission.how == How::Led).map(|admission| admission.flight).collect();
         let now = self.now();
-        self.engine.queue(opened.batch, &led, Grouping::None, 0, now).expect("memory");
+        self.engine.queue(opened.batch, &led, Grouping::None, 0, now);
         opened.effects = self.engine.effects().to_vec();
         opened
     }
@@ -85,16 +85,18 @@ impl Driver {
         let now = self.now();
         self.engine.begin_turn();
         self.engine.miss_all(&bytes, &lens);
-        let batch = self.engine.open(terms, now).expect("memory");
+        let batch = self.engine.open(terms, now);
         let wishes = Wishes::Each { ttls: &ttls, priorities };
-        let admissions = self.engine.admit(batch, &bytes, 0, wishes, share).expect("memory").to_vec();
+        let admissions = self.engine.admit(batch, &bytes, 0, wishes, share).to_vec();
         self.engine.seal(batch, now);
         self.engine.validate().expect("a valid engine");
         Opened { batch, admissions, effects: self.engine.effects().to_vec() }
     }
 
     pub fn settle(&mut self, call: CallId, flight: FlightId, outcome: Outcome) -> Vec<Effect> {
-        self.turn(|engine, now| engine.settle(call, flight, outcome, now).map(|_| ()).expect("memory"))
+        self.turn(|engine, now| {
+            engine.settle(call, flight, outcome, now);
+        })
     }
 
     pub fn leave(&mut self, batch: BatchId) -> Vec<Effect> {

@@ -55,14 +55,14 @@ fn a_join_raises_a_queued_load_and_a_leave_lowers_it() {
 fn a_low_call_is_overtaken_by_at_most_a_hundred_per_step_of_priority() {
     for steps in [1, 3] {
         let mut on = Driver::new(CONFIG);
-        let batch = on.engine.open(TERMS, on.now()).expect("memory");
+        let batch = on.engine.open(TERMS, on.now());
         let queue = |on: &mut Driver, key: &str, priority: i32| -> (FlightId, Vec<Effect>) {
             let mut flight = None;
             let effects = on.turn(|engine, now| {
                 engine.miss_all(key.as_bytes(), &[key.len() as u32]);
                 let wishes = sluice::engine::Wishes::Each { ttls: &[f64::NAN], priorities: &[priority] };
-                let led = engine.admit(batch, key.as_bytes(), 0, wishes, true).expect("memory")[0].flight;
-                engine.queue(batch, &[led], sluice::engine::Grouping::None, 0, now).expect("memory");
+                let led = engine.admit(batch, key.as_bytes(), 0, wishes, true)[0].flight;
+                engine.queue(batch, &[led], sluice::engine::Grouping::None, 0, now);
                 flight = Some(led);
             });
             (flight.expect("it was led"), effects)

@@ -81,8 +81,8 @@ impl Soak {
             parent,
             ..TERMS
         };
-        let batch = self.engine.open(terms, now).expect("memory");
-        let admissions = self.engine.admit(batch, &bytes, 0, Wishes::Default, true).expect("memory");
+        let batch = self.engine.open(terms, now);
+        let admissions = self.engine.admit(batch, &bytes, 0, Wishes::Default, true);
         let led: Vec<FlightId> =
             admissions.iter().filter(|admission| admission.how == How::Led).map(|admission| admission.flight).collect();
         let waiting = admissions.iter().filter(|admission| admission.how != How::Circular).count() as u32;
@@ -90,7 +90,7 @@ impl Soak {
         assert!(before.is_none(), "{batch:?} is given out twice");
         self.engine.seal(batch, now);
         let size = if self.dice.percent(50) { 4 } else { 0 };
-        self.engine.queue(batch, &led, Grouping::Prefix, size, now).expect("memory");
+        self.engine.queue(batch, &led, Grouping::Prefix, size, now);
         self.carry_out();
     }
 
@@ -158,7 +158,7 @@ impl Soak {
             for flight in members {
                 self.turn(|engine, now| {
                     let outcome = Outcome::Failed { retryable: true, hint: None };
-                    engine.settle(call, flight, outcome, now).expect("memory");
+                    engine.settle(call, flight, outcome, now);
                 });
             }
         }
@@ -202,7 +202,7 @@ impl Soak {
                     false => Outcome::Value { weight: 1 },
                 };
                 self.turn(|engine, now| {
-                    engine.settle(call, flight, outcome, now).expect("memory");
+                    engine.settle(call, flight, outcome, now);
                 });
             }
             Event::End { call } => self.turn(|engine, now| engine.ended(call, now)),

@@ -212,7 +212,7 @@ impl Harness {
             queue_timeout: Millis(terms.queue_timeout),
             finish_orphans: terms.finish_orphans,
         };
-        let id = self.engine.open(engine_terms, now).map_err(|error| error.to_string())?;
+        let id = self.engine.open(engine_terms, now);
         let number = self.model.open(terms);
         self.batches.bind(number, id);
         self.compare(None)?;
@@ -240,7 +240,7 @@ impl Harness {
             None => Wishes::Default,
         };
         let id = self.batches.id(batch);
-        let admissions = self.engine.admit(id, &bytes, base, engine_wishes, share).map_err(|error| error.to_string())?;
+        let admissions = self.engine.admit(id, &bytes, base, engine_wishes, share);
         let admissions = admissions.to_vec();
         check(admissions.len() == missing.len(), || format!("{} admitted of {}", admissions.len(), missing.len()))?;
         let mut led = Vec::new();
@@ -302,7 +302,7 @@ impl Harness {
         };
         let flights: Vec<FlightId> = loads.iter().map(|&load| self.flights.id(load)).collect();
         let (id, now) = (self.batches.id(batch), self.now());
-        let count = self.engine.queue(id, &flights, grouping, group_size_max, now).map_err(|error| error.to_string())?;
+        let count = self.engine.queue(id, &flights, grouping, group_size_max, now);
         check(count as usize == named.len(), || format!("{count} groups, expected {}", named.len()))?;
         self.model.queue(batch, calls);
         self.compare(None)
@@ -326,7 +326,7 @@ impl Harness {
         };
         let (id, flight, now) = (self.calls.id(call), self.flights.id(load), self.now());
         let key = self.model.loads.get(&load).map_or(Key::MAX, |load| load.key);
-        let useful = self.engine.settle(id, flight, outcome, now).map_err(|error| error.to_string())?;
+        let useful = self.engine.settle(id, flight, outcome, now);
         self.take_chances();
         let expected = self.model.settle(call, load, answer, value);
         check(useful == expected, || format!("the answer was of use: {useful}, expected {expected}"))?;
@@ -338,7 +338,7 @@ impl Harness {
         let (Ok(number), Ok(load)) = (self.calls.number(call), self.flights.number(flight)) else {
             let now = self.now();
             let outcome = Outcome::Value { weight: 1 };
-            let useful = self.engine.settle(call, flight, outcome, now).map_err(|error| error.to_string())?;
+            let useful = self.engine.settle(call, flight, outcome, now);
             check(!useful, || "a late answer was of use".into())?;
             self.model.stats.late += 1;
             return self.compare(None);
@@ -363,7 +363,7 @@ impl Harness {
 
     pub fn fall_back(&mut self, call: Number, load: Number) -> Checked {
         let (id, flight, now) = (self.calls.id(call), self.flights.id(load), self.now());
-        self.engine.fall_back(id, flight, now).map_err(|error| error.to_string())?;
+        self.engine.fall_back(id, flight, now);
         self.model.fall_back(call, load);
         self.compare(None)
     }
