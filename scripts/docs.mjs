@@ -17,10 +17,12 @@ const { BATCH_OPTIONS, CONFIG_OPTIONS, REQUEST_FIELDS } = await tsImport('../js/
 
 // A default of batches is not explained twice.
 const isInherited = ({ name }) => BATCH_OPTIONS.some(({ from }) => from === name)
+const inherited = CONFIG_OPTIONS.filter(isInherited)
+const own = CONFIG_OPTIONS.filter((option) => !isInherited(option))
 const tables = {
   request: tableOf('Field', REQUEST_FIELDS),
   batch: tableOf('Option', BATCH_OPTIONS),
-  config: `${sentenceOf(CONFIG_OPTIONS.filter(isInherited))}\n\n${tableOf('Option', CONFIG_OPTIONS.filter((option) => !isInherited(option)))}`,
+  config: `${sentenceOf(inherited)}\n\n${tableOf('Option', own)}`,
 }
 
 const before = readFileSync(readme, 'utf8')
@@ -39,8 +41,8 @@ function replaceBetween(text, name, table) {
   return `${text.slice(0, from + start.length)}\n${table}\n${text.slice(to)}`
 }
 
-function sentenceOf(inherited) {
-  const names = inherited.map(({ name }) => {
+function sentenceOf(options) {
+  const names = options.map(({ name }) => {
     const { name: meant } = BATCH_OPTIONS.find(({ from }) => from === name)
     return meant === name ? code(name) : `${code(name)} (a batch's ${code(meant)})`
   })
@@ -48,13 +50,11 @@ function sentenceOf(inherited) {
 }
 
 function tableOf(head, declarations) {
-  const rows = declarations.map(({ name, type, defaultProse, default: value, prose }) => [
-    code(name),
-    code(type),
-    defaultProse ?? (value === undefined ? 'none' : code(show(value))),
-    prose.replaceAll('|', '\\|'),
-  ])
-  return [[head, 'Type', 'Default', 'Meaning'], ['---', '---', '---', '---'], ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+  const rows = declarations.map(({ name, type, defaultProse, default: value, prose }) => {
+    const shown = defaultProse ?? (value === undefined ? 'none' : code(show(value)))
+    return `| ${code(name)} | ${code(type)} | ${shown} | ${prose.replaceAll('|', '\\|')} |`
+  })
+  return [`| ${head} | Type | Default | Meaning |`, '| --- | --- | --- | --- |', ...rows].join('\n')
 }
 
 function show(value) {

@@ -13,17 +13,24 @@ const ALPHABET = PRINTABLE.filter((char) => !'"\'`\\$<_'.includes(char))
 const PAIRS = 2
 const SINGLES = ALPHABET.length - PAIRS
 
-/** `values` are the 256 byte values in the order of their codes: singles first, then the pairs. */
+/**
+ * `commonest` tells which values are the singles: a hexadecimal digit for every four, the lowest bit for the first of them. The singles
+ * have the first codes, the others the rest, both in their own order.
+ */
 export function encode(bytes) {
   const counts = new Array(256).fill(0)
   for (const byte of bytes) counts[byte]++
-  const values = [...counts.keys()].sort((a, b) => counts[b] - counts[a])
+  const byCount = [...counts.keys()].sort((a, b) => counts[b] - counts[a])
+  const singles = new Set(byCount.slice(0, SINGLES))
+  const all = [...counts.keys()]
+  const values = [...all.filter((value) => singles.has(value)), ...all.filter((value) => !singles.has(value))]
+  const digit = (_, at) => [0, 1, 2, 3].reduce((bits, bit) => bits | (singles.has(at * 4 + bit) << bit), 0).toString(16)
   const codes = new Array(256)
   for (const [code, value] of values.entries()) codes[value] = spell(code)
   return {
     alphabet: ALPHABET.join(''),
     pairs: PAIRS,
-    values,
+    commonest: Array.from({ length: 64 }, digit).join(''),
     length: bytes.length,
     text: Array.from(bytes, (byte) => codes[byte]).join(''),
   }

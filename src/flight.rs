@@ -266,7 +266,7 @@ impl Flights {
     }
 
     /// [`Flights::fence`] for every key in flight of which `chosen` is true, given a flight of it and its bytes.
-    pub fn fence_where(&mut self, mut chosen: impl FnMut(&Flight, &[u8]) -> bool) {
+    pub fn fence_where(&mut self, chosen: &dyn Fn(&Flight, &[u8]) -> bool) {
         let mut key = Vec::new();
         let chains: Vec<(Slot, Chain)> = self.keys.iter().map(|(slot, &chain)| (slot, chain)).collect();
         for (slot, chain) in chains {

@@ -9,15 +9,6 @@ use crate::ids::{NONE, Slot};
 use crate::index::Index;
 use crate::slab::Slab;
 
-/// What is kept of a name.
-#[derive(Clone, Copy, Debug)]
-struct Name {
-    /// Its first link.
-    first: u32,
-    /// How many slots have it.
-    slots: u32,
-}
-
 /// One slot having one name.
 #[derive(Clone, Copy, Debug)]
 struct Link {
@@ -31,7 +22,7 @@ struct Link {
 
 #[derive(Debug, Default)]
 pub struct Labels {
-    names: Index<Name>,
+    names: Index<u32>,
     links: Slab<Link>,
     /// First link of each slot; as long as the highest slot that ever had a name.
     of_slot: Vec<u32>,
@@ -52,17 +43,15 @@ impl Labels {
             return Ok(());
         }
         let (name, first) = match found {
-            Some(name) => (name, self.names.payload(name).first),
-            None => (self.names.insert(hash, name, Name { first: NONE, slots: 0 })?, NONE),
+            Some(name) => (name, *self.names.payload(name)),
+            None => (self.names.insert(hash, name, NONE)?, NONE),
         };
         let next_name = self.of_slot[slot.at()];
         let link = self.links.insert(Link { slot, name, before: NONE, after: first, next_name });
         if let Some(after) = self.links.get_mut(first) {
             after.before = link;
         }
-        let name = self.names.payload_mut(name);
-        name.first = link;
-        name.slots += 1;
+        *self.names.payload_mut(name) = link;
         self.of_slot[slot.at()] = link;
         Ok(())
     }
@@ -76,14 +65,10 @@ impl Labels {
             if let Some(after) = self.links.get_mut(after) {
                 after.before = before;
             }
-            let state = self.names.payload_mut(name);
-            state.slots -= 1;
             match self.links.get_mut(before) {
                 Some(before) => before.after = after,
-                None => state.first = after,
-            }
-            if state.slots == 0 {
-                self.names.remove(name);
+                None if after == NONE => drop(self.names.remove(name)),
+                None => *self.names.payload_mut(name) = after,
             }
             at = next_name;
         }
@@ -125,9 +110,8 @@ impl Labels {
         self.names.validate()?;
         self.links.validate()?;
         let mut named = 0;
-        for (name, &Name { first, slots }) in self.names.iter() {
-            let counted = self.having(name).take(self.links.len() + 1).count();
-            check(slots > 0 && counted == slots as usize, || format!("labels: name {} has {counted} slots", name.0))?;
+        for (name, &first) in self.names.iter() {
+            check(first != NONE, || format!("labels: name {} has no slot", name.0))?;
             let mut before = NONE;
             let mut at = first;
             while let Some(link) = self.links.get(at) {
@@ -152,7 +136,7 @@ impl Labels {
     }
 
     fn having(&self, name: Slot) -> impl Iterator<Item = Slot> {
-        let mut at = self.names.payload(name).first;
+        let mut at = *self.names.payload(name);
         std::iter::from_fn(move || {
             let link = self.links.get(at)?;
             at = link.after;

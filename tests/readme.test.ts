@@ -49,8 +49,8 @@ test('README.md has the option tables of the declarations', async () => {
 test('README.md is short, and has code by line 15', () => {
   const { text } = docOf('README.md')
   const lines = text.split('\n')
-  const generated = text.match(/<!-- \w+: written by npm run docs -->[\s\S]*?<!-- end/g)?.join('').split('\n') ?? []
-  assert.ok(lines.length - generated.length <= 230, `it has ${lines.length} lines, ${generated.length} of them generated`)
+  const byHand = text.replaceAll(/<!-- \w+: written by npm run docs -->[\s\S]*?<!-- end/g, '').split('\n')
+  assert.ok(byHand.length <= 240, `it has ${byHand.length} lines beside its generated tables`)
   assert.ok(lines.slice(0, 15).some((line) => line.startsWith('```ts')))
 })
 

@@ -13,9 +13,12 @@ export function compile(): WebAssembly.Module {
 }
 
 /** The inverse of `encode` in scripts/wasm-text.mjs. */
-function decode({ alphabet, pairs, values, length, text }: WasmText): Uint8Array<ArrayBuffer> {
+function decode({ alphabet, pairs, commonest, length, text }: WasmText): Uint8Array<ArrayBuffer> {
   const places = new Uint8Array(128)
   for (let i = 0; i < alphabet.length; i++) places[alphabet.charCodeAt(i)] = i
+  const isCommon = (value: number) => ((Number.parseInt(commonest.charAt(value >> 2), 16) >> (value & 3)) & 1) === 1
+  const all = Array.from({ length: 256 }, (_, value) => value)
+  const values = [...all.filter(isCommon), ...all.filter((value) => !isCommon(value))]
   const singles = alphabet.length - pairs
   const bytes = new Uint8Array(length)
   let read = 0

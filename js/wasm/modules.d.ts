@@ -7,8 +7,8 @@ declare module '*/pkg/engine_bg.wasm' {
     readonly alphabet: string
     /** How many of the last of them begin a pair. */
     readonly pairs: number
-    /** Byte values by code. */
-    readonly values: readonly number[]
+    /** Which byte values have a character of their own: a hexadecimal digit for every four. */
+    readonly commonest: string
     /** How many bytes there are. */
     readonly length: number
     readonly text: string

@@ -311,17 +311,18 @@ impl Engine {
         }
     }
 
-    /// The slot that the flight's prefix has in an index of those of its batch: slots of an index that only grows are consecutive.
+    /// The number of the flight's prefix among those of its batch.
     fn number_by_prefix(&mut self, flight: FlightId) -> u32 {
         self.key.clear();
         self.flights.copy_key(flight, &mut self.key);
         let prefix = group_prefix(&self.key);
         let hash = self.hasher.hash(prefix);
-        match self.groups.find(hash, prefix) {
-            Some(slot) => slot.0,
-            // Without memory for the name, the flight stands alone.
-            None => self.groups.insert(hash, prefix, ()).map_or(NONE, |slot| slot.0),
+        if let Some(slot) = self.groups.find(hash, prefix) {
+            return *self.groups.payload(slot);
         }
+        let number = self.groups.len() as u32;
+        // Without memory for the name, the flight stands alone.
+        self.groups.insert(hash, prefix, number).map_or(NONE, |_| number)
     }
 
     fn suspend(&mut self, call: CallId, now: Instant) {

@@ -45,9 +45,9 @@ impl Engine {
             }
         };
         match target {
-            Target::Prefix(prefix) => self.flights.fence_where(|_, key| key.starts_with(prefix)),
-            Target::Pattern(pattern) => self.flights.fence_where(|_, key| matches(pattern, key)),
-            Target::Tag(tag) => self.flights.fence_where(|flight, _| flight.tags.iter().any(|own| **own == *tag)),
+            Target::Prefix(prefix) => self.flights.fence_where(&|_, key| key.starts_with(prefix)),
+            Target::Pattern(pattern) => self.flights.fence_where(&|_, key| matches(pattern, key)),
+            Target::Tag(tag) => self.flights.fence_where(&|flight, _| flight.tags.iter().any(|own| **own == *tag)),
         }
         let mut count = 0;
         for slot in slots {

@@ -76,7 +76,7 @@ impl Engine {
 
     /// Removes all entries and fences all loads. The caller forgets all values.
     pub fn clear(&mut self) {
-        self.flights.fence_where(|_, _| true);
+        self.flights.fence_where(&|_, _| true);
         self.store.clear();
     }
 

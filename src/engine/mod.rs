@@ -57,7 +57,7 @@ pub struct Engine {
     admissions: Vec<Admission>,
     /// Reused by what needs a key's bytes, or groups, for the length of a call.
     key: Vec<u8>,
-    groups: Index<()>,
+    groups: Index<u32>,
     /// Entries are labelled with their group, for invalidation by prefix; from the first such invalidation on.
     labels_groups: bool,
 }

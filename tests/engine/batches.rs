@@ -222,8 +222,7 @@ fn what_a_group_left_out_is_fetched_by_itself_under_the_same_limit() {
     let mut on = Driver::new(CONFIG);
     let opened = on.admit(&["a", "b", "c"], &[0; 3], true, TERMS);
     let flights: Vec<FlightId> = opened.admissions.iter().map(|admission| admission.flight).collect();
-    let effects =
-        on.turn(|engine, now| assert_eq!(engine.queue(opened.batch, &flights, Grouping::Given(&[0; 3]), 9, now), 1));
+    let effects = on.turn(|engine, now| assert_eq!(engine.queue(opened.batch, &flights, Grouping::Given(&[0; 3]), 9, now), 1));
     let &Effect::StartGroup { place, generation, members: 3 } = &effects[0] else { panic!("{effects:?}") };
     let group = sluice::ids::CallId { place, generation };
     on.settle(group, flights[0], VALUE);
@@ -342,8 +341,7 @@ fn a_circle_through_a_group_is_seen() {
     let mut on = Driver::new(CONFIG);
     let opened = on.admit(&["a", "b"], &[0; 2], true, TERMS);
     let flights: Vec<FlightId> = opened.admissions.iter().map(|admission| admission.flight).collect();
-    let effects =
-        on.turn(|engine, now| assert_eq!(engine.queue(opened.batch, &flights, Grouping::Given(&[0; 2]), 9, now), 1));
+    let effects = on.turn(|engine, now| assert_eq!(engine.queue(opened.batch, &flights, Grouping::Given(&[0; 2]), 9, now), 1));
     let &Effect::StartGroup { place, generation, .. } = &effects[0] else { panic!("{effects:?}") };
     let group = sluice::ids::CallId { place, generation };
     let through = on.load(&["c"], Terms { parent: Some(group), ..TERMS });

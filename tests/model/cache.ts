@@ -61,21 +61,18 @@ export class ModelCache {
     return entry !== undefined && !entry.failure && now < entry.expiresAt + stale ? entry : undefined
   }
 
-  /** Answers whether it was stored. */
-  put(key: string, value: unknown, ttl: number, weight: number, tags: Iterable<string>, failure: boolean, now: number): boolean {
-    if (weight > this.#setting.maxWeight) {
-      this.entries.delete(key)
-      this.counts.tooHeavy++
-      return false
-    }
+  put(key: string, entry: Omit<Kept, 'expiresAt'>, now: number): void {
     this.entries.delete(key)
-    this.entries.set(key, { value, failure, expiresAt: now + ttl, ttl, weight, tags: new Set(tags) })
+    if (entry.weight > this.#setting.maxWeight) {
+      this.counts.tooHeavy++
+      return
+    }
+    this.entries.set(key, { ...entry, expiresAt: now + entry.ttl, tags: new Set(entry.tags) })
     while (this.entries.size > this.#setting.maxEntries || this.weight > this.#setting.maxWeight) {
       this.entries.delete(this.entries.keys().next().value as string)
       this.counts.evicted++
     }
     this.counts.stored++
-    return true
   }
 
   /** Answers whether there was a valid value. */
@@ -86,8 +83,8 @@ export class ModelCache {
   }
 
   /** Answers how many valid values there were. */
-  removeWhere(chosen: (key: string, entry: Kept) => boolean, now: number): number {
-    return [...this.entries].filter(([key, entry]) => chosen(key, entry) && this.remove(key, now)).length
+  removeWhere(chosen: (key: string, tags: ReadonlySet<string>) => boolean, now: number): number {
+    return [...this.entries].filter(([key, { tags }]) => chosen(key, tags) && this.remove(key, now)).length
   }
 
   /** Removes what has expired and nobody takes stale. */
@@ -101,7 +98,10 @@ export class ModelCache {
 
   /** Most recently used first. */
   keys(now: number): string[] {
-    return [...this.entries].filter(([, entry]) => isReadable(entry, now)).map(([key]) => key).reverse()
+    return [...this.entries]
+      .filter(([, entry]) => isReadable(entry, now))
+      .map(([key]) => key)
+      .reverse()
   }
 
   get weight(): number {

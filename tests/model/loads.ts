@@ -1,13 +1,12 @@
 /** What the model's parts say to each other. */
 
-import type { Answer, OptionsSpec, RequestSpec } from './operations.js'
+import type { ModelRequest, OptionsSpec } from './operations.js'
 
 /** One load in flight. */
 export interface Load {
   readonly key: string
-  readonly request: RequestSpec
+  readonly request: ModelRequest
   readonly batch: ModelBatch
-  readonly shared: boolean
   readonly tags: Set<string>
   ttl: number | undefined
   fenced: boolean
@@ -20,7 +19,6 @@ export interface Load {
   source: string
   attempts: number
   settledAt: number
-  answer: { readonly value: unknown } | { readonly reason: string } | undefined
 }
 
 export interface Waiter {
@@ -40,9 +38,8 @@ export interface ModelCall {
   loads: Load[]
   state: 'queued' | 'running' | 'ended'
   readonly queuedAt: number
-  readonly order: number
   deadline: Deadline | undefined
-  /** Its place in the log; -1 before it was called. */
+  /** Its place in the log; 0 before it was called. */
   number: number
   /** Nobody waits for it any longer. */
   isAbandoned: boolean
@@ -91,14 +88,6 @@ export interface Deadline {
   readonly at: number
   readonly order: number
   readonly due: () => void
-}
-
-/** What is seen from outside. `log` in order; what settled by batch. */
-export interface Seen {
-  readonly log: string[]
-  readonly settled: Map<number, string>
-  /** Calls that wait for a `settle` operation, by their number in the log. */
-  readonly pending: { readonly number: number; answer(answer: Answer): void }[]
 }
 
 export const show = (value: unknown): string => (value === undefined ? 'undefined' : JSON.stringify(value))

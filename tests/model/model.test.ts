@@ -14,6 +14,7 @@ test('the processor does what the naive model does, operation by operation', asy
   const start = performance.now()
   const property = fc.asyncProperty(setting, operations(PER_RUN), async (setting, operations) => {
     const driver = new Driver(setting)
+    await driver.start()
     for (const operation of operations) {
       await driver.do(operation)
       count++

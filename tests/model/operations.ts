@@ -8,9 +8,22 @@
 import fc from 'fast-check'
 
 /** Some with groups of one, of two and of three; two that are one surrogate pair cut apart, and the pair. */
-export const KEYS = ['a:x:1', 'a:x:2', 'a:x:3', 'a:y:1', 'a:y:2', 'b', 'b:c', '', '__proto__', '\ud83d', '\ude00', '\ud83d\ude00'] as const
+export const KEYS = [
+  'a:x:1',
+  'a:x:2',
+  'a:x:3',
+  'a:y:1',
+  'a:y:2',
+  'b',
+  'b:c',
+  '',
+  '__proto__',
+  '\ud83d',
+  '\ude00',
+  '\ud83d\ude00',
+] as const
 export const TAGS = ['red', 'green'] as const
-export const PREFIXES = ['', 'a', 'a:x', 'a:x:', 'a:x:1', 'b', '\ud83d\ude00'] as const
+export const PREFIXES = ['', 'a', 'a:x', 'a:x:', 'a:x:1', 'b', '\ud83d', '\ud83d\ude00'] as const
 export const PATTERNS = ['*', 'a:*:1', '?', 'a:x:?', '*c', 'nothing'] as const
 /** Controllers there are at any time; one that was aborted may be used on, or replaced. */
 export const SIGNALS = 2
@@ -37,6 +50,14 @@ export interface RequestSpec {
   readonly weight: number | undefined
   readonly tags: readonly string[] | undefined
   readonly behaviour: Behaviour
+}
+
+/** A request as the model has it. */
+export interface ModelRequest {
+  readonly spec: RequestSpec
+  readonly key: string
+  /** The batch and position it was made in; a refresh repeats it. */
+  readonly origin: string
 }
 
 export interface OptionsSpec {
@@ -80,7 +101,12 @@ export interface Answer {
 }
 
 export type Operation =
-  | { readonly do: 'batch'; readonly how: 'values' | 'settled' | 'single'; readonly requests: readonly RequestSpec[]; readonly options: OptionsSpec }
+  | {
+      readonly do: 'batch'
+      readonly how: 'values' | 'settled' | 'single'
+      readonly requests: readonly RequestSpec[]
+      readonly options: OptionsSpec
+    }
   | { readonly do: 'settle'; readonly pick: number; readonly answer: Answer }
   | { readonly do: 'advance'; readonly ms: number }
   | { readonly do: 'abort'; readonly signal: number; readonly renew: boolean }
@@ -104,6 +130,39 @@ export interface Setting {
   readonly errorTtl: number
   readonly slidingTtl: boolean
   readonly retryBurst: number
+}
+
+/** The longest that anybody takes an entry stale for. */
+export const STALE_MS_MAX = 300
+
+/** What the driver does of its own. */
+export const PLAIN_ANSWER: Answer = { fails: false, value: 'text', error: 'plain', shape: 'map', members: ['text'] }
+export const ANY_REQUEST: RequestSpec = {
+  key: 0,
+  ttl: undefined,
+  priority: undefined,
+  weight: undefined,
+  tags: undefined,
+  behaviour: { when: 'later', failures: 0, value: 'text', error: 'plain', watches: false },
+}
+export const PLAIN_OPTIONS: OptionsSpec = {
+  maxConcurrency: 5,
+  groupingStrategy: 'none',
+  groups: false,
+  deduplication: true,
+  maxBatchSize: 50,
+  onMissing: 'fallback',
+  groupFallbackLimit: 32,
+  signal: undefined,
+  timeoutMs: Number.POSITIVE_INFINITY,
+  fetchTimeoutMs: 1000,
+  queueTimeoutMs: Number.POSITIVE_INFINITY,
+  attempts: 1,
+  failFast: false,
+  cache: 'default',
+  staleWhileRevalidate: 0,
+  staleIfError: 0,
+  onOrphan: 'abort',
 }
 
 /** `fc.constantFrom`, the first choice being what is shrunk to. */
@@ -152,8 +211,8 @@ const options: fc.Arbitrary<OptionsSpec> = fc.record({
   attempts: mostly(1, 2, 2, 3),
   failFast: mostly(false, 4, true),
   cache: mostly<OptionsSpec['cache']>('default', 6, 'reload', 'only-if-cached', 'no-store'),
-  staleWhileRevalidate: mostly(0, 4, 30, 300),
-  staleIfError: mostly(0, 4, 30, 300),
+  staleWhileRevalidate: mostly(0, 4, 30, STALE_MS_MAX),
+  staleIfError: mostly(0, 4, 30, STALE_MS_MAX),
   onOrphan: mostly<OptionsSpec['onOrphan']>('abort', 4, 'finish'),
 })
 
@@ -164,16 +223,30 @@ const answer: fc.Arbitrary<Answer> = fc.record({
   value,
   error: mostly<ErrorKind>('plain', 4, 'final', 'hinted', 'falsy'),
   shape: one('map', 'object', 'array', 'iterable', 'async', 'short array', 'number'),
-  members: fc.array(mostly<MemberAnswer>('text', 3, 'null', 'undefined', 'plain', 'final', 'missing'), { minLength: 1, maxLength: 4 }),
+  members: fc.array(mostly<MemberAnswer>('text', 3, 'null', 'undefined', 'plain', 'final', 'missing'), {
+    minLength: 1,
+    maxLength: 4,
+  }),
 })
 
 const operation: fc.Arbitrary<Operation> = fc.oneof(
-  { weight: 30, arbitrary: fc.record({ do: fc.constant('batch' as const), how: one('values', 'settled', 'single'), requests: fc.array(request, { maxLength: 6 }), options }) },
+  {
+    weight: 30,
+    arbitrary: fc.record({
+      do: fc.constant('batch' as const),
+      how: one('values', 'settled', 'single'),
+      requests: fc.array(request, { maxLength: 6 }),
+      options,
+    }),
+  },
   { weight: 30, arbitrary: fc.record({ do: fc.constant('settle' as const), pick: fc.nat(20), answer }) },
   { weight: 14, arbitrary: fc.record({ do: fc.constant('advance' as const), ms: one(1, 5, 10, 20, 50, 100, 1000) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('abort' as const), signal: fc.nat(SIGNALS - 1), renew: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('renew' as const), signal: fc.nat(SIGNALS - 1) }) },
-  { weight: 12, arbitrary: fc.record({ do: one('memory.get', 'memory.peek', 'memory.has', 'memory.delete', 'memory.remainingTtl'), key }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({ do: one('memory.get', 'memory.peek', 'memory.has', 'memory.delete', 'memory.remainingTtl'), key }),
+  },
   { weight: 8, arbitrary: fc.record({ do: one('get', 'has', 'delete'), key }) },
   { weight: 6, arbitrary: fc.record({ do: one('mget', 'memory.mget', 'memory.mdelete', 'invalidate'), keys }) },
   { weight: 10, arbitrary: fc.record({ do: one('memory.mset', 'mset'), entries: fc.array(entry, { maxLength: 4 }) }) },

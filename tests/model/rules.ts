@@ -1,6 +1,6 @@
 /** What callbacks answer, the same for the model and for the processor, and how it is written down. */
 
-import { type ModelBatch, type ModelCall, type Load, type Outcome, show } from './loads.js'
+import { type Load, type ModelBatch, type ModelCall, type Outcome, show } from './loads.js'
 import type { Answer, Behaviour, ErrorKind, MemberAnswer, OptionsSpec } from './operations.js'
 
 /** What a callback answers at its `attempt`-th try. */
@@ -9,7 +9,7 @@ export function answerAt({ failures, value, error }: Behaviour, attempt: number)
 }
 
 /** The value that the call of this number has for `key`. */
-export function valueOf(kind: Behaviour['value'], key: string, number: number): unknown {
+export function valueFor(kind: Behaviour['value'], key: string, number: number): unknown {
   if (kind === 'text') return `${key}#${number}`
   return kind === 'null' ? null : undefined
 }
@@ -56,7 +56,7 @@ export function verdictOf({ how, keys, options, outcomes, reasons, startedAt }: 
     const lines = keys.map((key, index) => lineOf(index, key, outcomes[index] as Outcome, startedAt))
     return `${how === 'settled' ? 'fulfilled' : 'rejected ERR_BATCH_FAILED'} ${lines.join('; ')}`
   }
-  const values = outcomes.map((outcome) => show((outcome?.answer as { value: unknown }).value))
+  const values = outcomes.map((outcome) => show((outcome as { answer: { value: unknown } }).answer.value))
   return `fulfilled ${how === 'single' ? values[0] : values.join('; ')}`
 }
 

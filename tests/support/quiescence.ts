@@ -13,7 +13,11 @@ export function assertIdentities(metrics: ProcessorMetrics): void {
 }
 
 /** Nothing is in flight, nothing waits or runs, no timer is set, no signal is listened to, and the counters add up. */
-export async function assertQuiescent(processor: BatchProcessor, clock?: VirtualClock, signals: readonly AbortSignal[] = []): Promise<void> {
+export async function assertQuiescent(
+  processor: BatchProcessor,
+  clock?: VirtualClock,
+  signals: readonly AbortSignal[] = [],
+): Promise<void> {
   const metrics = await processor.metrics()
   const { inFlight, waiting, running } = metrics
   assert.deepEqual({ inFlight, waiting, running }, { inFlight: 0, waiting: 0, running: 0 })

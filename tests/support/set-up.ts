@@ -1,6 +1,6 @@
 /** A processor under a virtual clock, and how a promise stands. */
 
-import { type BatchProcessorConfig, BatchProcessor } from '../../js/index.js'
+import { BatchProcessor, type BatchProcessorConfig } from '../../js/index.js'
 import { Source } from './source.js'
 import { drained, VirtualClock } from './virtual-clock.js'
 

@@ -1,0 +1,273 @@
+/** The naive model's callbacks: queued, started by priority under their batch's limit, answered, tried again, ended. */
+
+import { Landing } from './landing.js'
+import { type Load, type ModelBatch, type ModelCall, type Outcome, show } from './loads.js'
+import { type Answer, type Behaviour, RETRY_AFTER_MS, type Setting } from './operations.js'
+import { answerAt, groupKeyOf, membersOf, reasonOf, remove, take, takeAll, valueFor } from './rules.js'
+
+export const BACKOFF_MS = 10
+export const MAX_BACKOFF_MS = 15
+export const RETRY_RATIO = 0.5
+/** Calls started meanwhile for which a call waiting gains a step of priority. */
+const AGEING = 100
+const FOREVER = Number.POSITIVE_INFINITY
+
+/** A call that waits for a `settle` operation. */
+export interface Pending {
+  readonly number: number
+  answer(answer: Answer): void
+}
+
+export abstract class Calls extends Landing {
+  /** Callbacks called and signals aborted. */
+  readonly log: string[] = []
+  readonly pending: Pending[] = []
+  protected readonly batches: ModelBatch[] = []
+  #calls = 0
+  #retries: number
+
+  constructor(setting: Setting) {
+    super(setting)
+    this.#retries = setting.retryBurst
+  }
+
+  get running(): number {
+    return this.batches.reduce((sum, batch) => sum + batch.running, 0)
+  }
+
+  protected enqueue(lane: ModelBatch, members: Load[], isGroup: boolean): void {
+    const call: ModelCall = {
+      lane,
+      isGroup,
+      members,
+      loads: members,
+      state: 'queued',
+      queuedAt: lane.clock,
+      deadline: undefined,
+      number: 0,
+      isAbandoned: false,
+      isAborted: false,
+      hasEnded: false,
+      isForgotten: false,
+      watches: false,
+      missing: new Map(),
+    }
+    lane.queue.push(call)
+    for (const load of members) {
+      load.call = call
+      load.retryAt = undefined
+    }
+    const { queueTimeoutMs } = lane.options
+    if (queueTimeoutMs < FOREVER) call.deadline = this.setDeadline(queueTimeoutMs, () => this.#queueIsDue(call))
+  }
+
+  /** Gives free slots away: to the highest rank, first come first among equals. */
+  protected start(lane: ModelBatch): void {
+    while (lane.running < lane.options.maxConcurrency && lane.queue.length > 0) {
+      const call = lane.queue.reduce((best, next) => (rankOf(next) < rankOf(best) ? next : best))
+      remove(lane.queue, call)
+      lane.running++
+      lane.clock++
+      call.state = 'running'
+      call.loads = [...call.members]
+      this.counts.calls++
+      this.cancel(call.deadline)
+      const { fetchTimeoutMs } = lane.options
+      call.deadline = fetchTimeoutMs === FOREVER ? undefined : this.setDeadline(fetchTimeoutMs, () => this.#fetchIsDue(call))
+      for (const load of call.members) {
+        if (load.attempts++ === 0) this.#retries = Math.min(this.#retries + RETRY_RATIO, this.setting.retryBurst)
+      }
+      this.tasks.push(() => this.#run(call))
+    }
+  }
+
+  protected override abortCall(call: ModelCall, reason: string): void {
+    call.isAbandoned = true
+    if (call.isAborted) return
+    call.isAborted = true
+    if (call.watches) this.log.push(`abort ${call.number}: ${reason}`)
+  }
+
+  protected override detach(call: ModelCall): void {
+    if (call.state === 'running') call.lane.running--
+    else remove(call.lane.queue, call)
+    call.state = 'ended'
+    this.cancel(call.deadline)
+  }
+
+  #run(call: ModelCall): void {
+    if (call.isAbandoned) return this.#ended(call)
+    call.number = ++this.#calls
+    if (call.isGroup) this.#runGroup(call)
+    else this.#runOne(call, call.loads[0] as Load)
+  }
+
+  #runOne(call: ModelCall, load: Load): void {
+    const { number } = call
+    const { origin, spec } = load.request
+    call.watches = spec.behaviour.watches
+    this.log.push(`${number}: ${origin} ${show(load.key)} attempt ${load.attempts}`)
+    const end = ({ fails, value, error }: Pick<Answer, 'fails' | 'value' | 'error'>): void => {
+      if (call.isAbandoned) return this.#ended(call)
+      if (fails) this.#fail(call, load, reasonOf(error, load.key, number))
+      else this.#succeed(call, load, valueFor(value, load.key, number))
+      call.isForgotten = true
+    }
+    const answer = answerAt(spec.behaviour, load.attempts)
+    if (spec.behaviour.when === 'now') end(answer)
+    else if (spec.behaviour.when === 'soon') this.soon.push(() => end(answer))
+    else this.pending.push({ number, answer: end })
+  }
+
+  #runGroup(call: ModelCall): void {
+    const { number, lane, loads, missing } = call
+    call.watches = lane.number % 2 === 0
+    const keys = loads.map(({ key }) => key)
+    this.log.push(`${number}: group ${lane.number} ${show(groupKeyOf(call))} ${show(keys)}`)
+    for (const load of loads) {
+      load.source = 'group'
+      missing.set(load.key, [...(missing.get(load.key) ?? []), load])
+    }
+    this.pending.push({ number, answer: (answer) => this.#answerGroup(call, keys, answer) })
+  }
+
+  #answerGroup(call: ModelCall, keys: readonly string[], answer: Answer): void {
+    const { number } = call
+    if (answer.fails) return this.#failGroup(call, reasonOf(answer.error, 'group', number))
+    const isShapeless = answer.shape === 'short array' || answer.shape === 'number'
+    for (const [key, value] of isShapeless ? [] : membersOf(keys, answer)) {
+      if (call.isAbandoned) break
+      for (const load of take(call, key)) {
+        if (value === 'plain' || value === 'final') this.#fail(call, load, reasonOf(value, key, number))
+        else this.#succeed(call, load, valueFor(value as Behaviour['value'], key, number))
+        this.runTasks()
+      }
+    }
+    if (call.isAbandoned) return this.#ended(call)
+    for (const load of takeAll(call)) {
+      if (isShapeless) this.#fail(call, load, `ERR_GROUP_CONTRACT ${show(load.key)} ${show(groupKeyOf(call))}`)
+      else this.#answerMissing(call, load)
+      this.runTasks()
+    }
+    this.#endGroup(call)
+  }
+
+  #answerMissing(call: ModelCall, load: Load): void {
+    const { onMissing } = load.batch.options
+    if (onMissing === 'fallback') this.#fallBack(call, load)
+    else if (onMissing === 'error') this.#fail(call, load, `ERR_MISSING_RESULT ${show(load.key)} ${show(groupKeyOf(call))}`)
+    else this.#succeed(call, load, onMissing === 'null' ? null : undefined)
+  }
+
+  #failGroup(call: ModelCall, reason: string): void {
+    if (call.isAbandoned) return this.#ended(call)
+    for (const [position, load] of takeAll(call).entries()) {
+      if (position < load.batch.options.groupFallbackLimit) this.#fallBack(call, load)
+      else this.#fail(call, load, `ERR_GROUP_FETCH ${show(load.key)} ${show(groupKeyOf(call))} ${reason}`)
+      this.runTasks()
+    }
+    this.#endGroup(call)
+  }
+
+  /** Its callback is through; the slot may still be held for keys that nobody waits for any longer. */
+  #endGroup(call: ModelCall): void {
+    if (call.isAbandoned) this.#ended(call)
+    call.isForgotten = true
+  }
+
+  #succeed(call: ModelCall, load: Load, value: unknown): void {
+    if (load.isLive && !call.isForgotten) this.#settle(call, load, { value }, false)
+  }
+
+  #fail(call: ModelCall, load: Load, reason: string): void {
+    if (!load.isLive || call.isForgotten) return
+    const isFinal = reason.startsWith('Final') || reason.startsWith('ERR_QUEUE_TIMEOUT')
+    this.#settle(call, load, { reason }, !isFinal && load.attempts < load.batch.options.attempts)
+  }
+
+  #settle(call: ModelCall, load: Load, answer: Outcome['answer'], mayRetry: boolean): void {
+    load.settledAt = this.now
+    if (load.call !== call) {
+      this.counts.late++
+      return
+    }
+    if (mayRetry && load.waiters.length > 0 && this.#retries >= 1) {
+      this.#tryAgain(load, 'reason' in answer && answer.reason.startsWith('Hinted') ? RETRY_AFTER_MS : 0)
+      this.#leaveCall(call, load)
+      load.call = undefined
+      return
+    }
+    remove(call.members, load)
+    if (call.members.length === 0) this.detach(call)
+    this.land(load, answer)
+    this.start(call.lane)
+  }
+
+  #tryAgain(load: Load, hint: number): void {
+    this.#retries--
+    this.counts.retried++
+    const delay = Math.min(BACKOFF_MS * 2 ** (load.attempts - 1), MAX_BACKOFF_MS)
+    load.retryAt = this.setDeadline(Math.max(delay, hint), () => {
+      this.enqueue(load.batch, [load], false)
+      this.start(load.batch)
+    })
+  }
+
+  #fallBack(call: ModelCall, load: Load): void {
+    if (!load.isLive || call.isForgotten || load.call !== call) return
+    load.source = 'fetch'
+    if (load.waiters.length > 0) this.enqueue(load.batch, [load], false)
+    this.#leaveCall(call, load)
+    if (load.waiters.length === 0) this.drop(load)
+    this.start(load.batch)
+  }
+
+  #fetchIsDue(call: ModelCall): void {
+    this.counts.timedOut++
+    if (call.members.length === 0) return this.#endCall(call)
+    this.tasks.push(() => {
+      if (call.isAbandoned) return this.#ended(call)
+      const reason = `ERR_FETCH_TIMEOUT ${show(call.isGroup ? groupKeyOf(call) : call.loads[0]?.key)}`
+      if (call.isGroup) this.#failGroup(call, reason)
+      else this.#fail(call, call.loads[0] as Load, reason)
+      call.isForgotten = true
+      this.abortCall(call, 'ERR_FETCH_TIMEOUT')
+    })
+  }
+
+  #queueIsDue(call: ModelCall): void {
+    this.counts.timedOut++
+    const refused = [...call.members]
+    this.tasks.push(() => {
+      // It may have got its slot in the same moment.
+      if (call.state !== 'queued') return
+      for (const load of refused) this.#fail(call, load, `ERR_QUEUE_TIMEOUT ${show(load.key)}`)
+    })
+  }
+
+  /** A callback that nobody listens to any longer has ended. */
+  #ended(call: ModelCall): void {
+    call.isForgotten = true
+    if (call.hasEnded) return
+    call.hasEnded = true
+    this.counts.late++
+    this.#endCall(call)
+  }
+
+  #leaveCall(call: ModelCall, load: Load): void {
+    remove(call.members, load)
+    if (call.members.length === 0) this.#endCall(call)
+  }
+
+  #endCall(call: ModelCall): void {
+    if (call.state === 'ended') return
+    this.detach(call)
+    this.start(call.lane)
+  }
+}
+
+/** The lowest starts first. */
+function rankOf({ queuedAt, members }: ModelCall): number {
+  const priorities = members.flatMap(({ waiters }) => waiters.map(({ priority }) => priority))
+  return queuedAt - AGEING * Math.max(...priorities)
+}
