@@ -1,7 +1,7 @@
 /** One call of the public API that has to wait: collects the answers of its requests, then settles once. */
 
-import { BatchError, UnshareableValueError } from './errors.js'
 import type { BatchId } from './engine/engine.js'
+import { BatchError, UnshareableValueError } from './errors.js'
 import { isolate } from './isolation.js'
 import type { Load } from './load.js'
 import type { ResolvedBatchOptions } from './options/resolve.js'
@@ -50,7 +50,13 @@ export class Batch {
   readonly #reasons = new Map<number, unknown>()
   #completed = 0
 
-  constructor(keys: readonly string[], results: unknown[], options: ResolvedBatchOptions<never>, startedAt: number, settle: Settle) {
+  constructor(
+    keys: readonly string[],
+    results: unknown[],
+    options: ResolvedBatchOptions<never>,
+    startedAt: number,
+    settle: Settle,
+  ) {
     this.keys = keys
     this.results = results
     this.options = options

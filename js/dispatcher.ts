@@ -6,10 +6,19 @@
  * callbacks that answer at once cannot overflow the stack, and the engine is never entered from within itself.
  */
 
-import { Batch } from './batch.js'
+import type { Batch } from './batch.js'
 import { type Call, GroupCall, type NestedCalls, SingleCall, UnstartedCall } from './call.js'
 import type { Clock, TimerHandle } from './clock.js'
-import { type BatchId, type CallId, type EffectHandler, Engine, type EngineStats, type FlightId, NO_STATS, Outcome } from './engine/engine.js'
+import {
+  type BatchId,
+  type CallId,
+  type EffectHandler,
+  Engine,
+  type EngineStats,
+  type FlightId,
+  NO_STATS,
+  Outcome,
+} from './engine/engine.js'
 import { onRetire } from './engine/instance.js'
 import { BatchTimeoutError, CircularFetchError, EngineCrashError, QueueTimeoutError } from './errors.js'
 import type { Events } from './events.js'

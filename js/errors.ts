@@ -102,7 +102,9 @@ export class UnshareableValueError extends TypeError implements SluiceErrorField
   declare readonly key: string
 
   constructor(key: string, what: string) {
-    super(`${JSON.stringify(key)} was fetched as a ${what}, which only one of the requests waiting for it can read; fetch its content instead`)
+    super(
+      `${JSON.stringify(key)} was fetched as a ${what}, which only one of the requests waiting for it can read; fetch its content instead`,
+    )
     brand(this, 'UnshareableValueError', 'ERR_UNSHAREABLE_VALUE', 'misuse', { key })
   }
 }

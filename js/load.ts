@@ -36,7 +36,13 @@ export class Load {
   /** When the tier's entry expires, in epoch milliseconds. */
   tierExpiresAt = Number.POSITIVE_INFINITY
 
-  constructor(flight: FlightId, request: BatchRequest<unknown>, key: string, options: ResolvedBatchOptions<never>, scope: Scope | undefined) {
+  constructor(
+    flight: FlightId,
+    request: BatchRequest<unknown>,
+    key: string,
+    options: ResolvedBatchOptions<never>,
+    scope: Scope | undefined,
+  ) {
     this.flight = flight
     this.key = key
     this.request = request

@@ -4,6 +4,7 @@
  */
 
 import { Batch, type Settle } from './batch.js'
+import type { NestedCalls } from './call.js'
 import { type Caller, takeScope } from './context.js'
 import { Dispatcher, type ResultListener } from './dispatcher.js'
 import { FAILURE, Grouping, How, MISS, STALE } from './engine/engine.js'
@@ -11,7 +12,6 @@ import { NotCachedError } from './errors.js'
 import type { Events } from './events.js'
 import type { Failure } from './failure.js'
 import { customGroupOf, numberGroups } from './grouping.js'
-import type { NestedCalls } from './call.js'
 import { Load } from './load.js'
 import type { BatchPerformanceMonitor } from './monitor.js'
 import { misuse } from './options/checks.js'
@@ -71,13 +71,22 @@ export class Pipeline implements ResultListener {
     const actions: PlannedRequest['action'][] = []
     for (let base = 0; base < requests.length; base += KEYS_PER_CROSSING) {
       const size = Math.min(KEYS_PER_CROSSING, requests.length - base)
-      if (!dispatcher.ensureAlive()) return planOf(requests, requests.map(() => 'fetch' as const), options)
+      if (!dispatcher.ensureAlive())
+        return planOf(
+          requests,
+          requests.map(() => 'fetch' as const),
+          options,
+        )
       const { engine } = dispatcher
       this.#writeKeys(requests, base, size)
       engine.foresee(size, options.staleWhileRevalidate, dispatcher.now())
       for (let at = 0; at < size; at++) actions.push(ACTIONS[engine.words[at] as number] ?? 'fetch')
     }
-    return planOf(requests, readsMemory(options) ? actions : actions.map((action) => (action === 'join' ? action : 'fetch')), options)
+    return planOf(
+      requests,
+      readsMemory(options) ? actions : actions.map((action) => (action === 'join' ? action : 'fetch')),
+      options,
+    )
   }
 
   // What the dispatcher tells.
@@ -85,7 +94,10 @@ export class Pipeline implements ResultListener {
   onStored(load: Load, ttlMs: number): void {
     if (this.tiers.isEmpty || load.tierIndex >= 0 || load.options.cache === 'no-store') return
     const { value } = load
-    this.tiers.write(load.key, ttlMs === Number.POSITIVE_INFINITY ? { value } : { value, expiresAt: this.config.clock.wallNow() + ttlMs })
+    this.tiers.write(
+      load.key,
+      ttlMs === Number.POSITIVE_INFINITY ? { value } : { value, expiresAt: this.config.clock.wallNow() + ttlMs },
+    )
   }
 
   onDone(batch: Batch, busyMs: number): void {
@@ -128,7 +140,15 @@ export class Pipeline implements ResultListener {
         } else if (word === MISS) missing.push(index)
         else this.#takeUnusual(begun(), index, word, refreshAt)
       }
-      if (missed > 0) this.#admit(this.#open(begun(), caller?.owner === this.dispatcher ? caller : undefined), requests, base, missing, isPlain, led)
+      if (missed > 0)
+        this.#admit(
+          this.#open(begun(), caller?.owner === this.dispatcher ? caller : undefined),
+          requests,
+          base,
+          missing,
+          isPlain,
+          led,
+        )
     }
     if (batch === undefined) {
       this.monitor.recordHits(count, this.dispatcher, startedAt)
@@ -299,7 +319,14 @@ export class Pipeline implements ResultListener {
   /** What has been answered from memory and is old is fetched anew: one grouped batch in the background, which nobody waits for. */
   #refresh(requests: Requests, refreshAt: readonly number[], { signal, onProgress, ...rest }: Options): void {
     const forever = { failFast: false, timeoutMs: Number.POSITIVE_INFINITY, queueTimeoutMs: Number.POSITIVE_INFINITY }
-    const options: Options = { ...rest, ...forever, signal: undefined, onProgress: undefined, cache: 'reload', isolation: 'shared' }
+    const options: Options = {
+      ...rest,
+      ...forever,
+      signal: undefined,
+      onProgress: undefined,
+      cache: 'reload',
+      isolation: 'shared',
+    }
     const old = refreshAt.map((index) => ({ ...(requests[index] as BatchRequest<unknown>) }))
     const settle: Settle = {
       resolve: (batch) => {
@@ -333,7 +360,12 @@ function verifyRequests(requests: unknown): boolean {
       typeof request.fetchFunction !== 'function'
     ) {
       verifyRequest(request, index)
-    } else if (request.ttl !== undefined || request.priority !== undefined || request.tags !== undefined || request.weight !== undefined) {
+    } else if (
+      request.ttl !== undefined ||
+      request.priority !== undefined ||
+      request.tags !== undefined ||
+      request.weight !== undefined
+    ) {
       verifyRequest(request, index)
       isPlain = false
     }

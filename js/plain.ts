@@ -97,11 +97,14 @@ export class PlainFetcher {
       const timer =
         timeoutMs === Number.POSITIVE_INFINITY
           ? undefined
-          : this.#clock.setTimer(() => {
-              const error = new FetchTimeoutError(request.key, timeoutMs)
-              settle({ error })
-              controller.abort(error)
-            }, Math.min(timeoutMs, 2 ** 31 - 1))
+          : this.#clock.setTimer(
+              () => {
+                const error = new FetchTimeoutError(request.key, timeoutMs)
+                settle({ error })
+                controller.abort(error)
+              },
+              Math.min(timeoutMs, 2 ** 31 - 1),
+            )
       const settle = (answer: Answer): void => {
         if (timer !== undefined) this.#clock.clearTimer(timer)
         resolve(answer)

@@ -28,14 +28,17 @@ export function planOf(
   }
   const byGroup = new Map<string, string[]>()
   for (const key of fetched) {
-    const group = options.groupingStrategy === 'custom' ? customGroupOf(key, options.customGrouper ?? (() => null)) : prefixOf(key)
+    const group =
+      options.groupingStrategy === 'custom' ? customGroupOf(key, options.customGrouper ?? (() => null)) : prefixOf(key)
     if (group === undefined) continue
     const keys = byGroup.get(group)
     if (keys === undefined) byGroup.set(group, [key])
     else keys.push(key)
   }
   // What is left alone in its group, or its chunk of one, has its own callback.
-  const groups = [...byGroup].flatMap(([groupKey, keys]) => chunksOf(keys, options.maxBatchSize).map((chunk) => ({ groupKey, keys: chunk })))
+  const groups = [...byGroup].flatMap(([groupKey, keys]) =>
+    chunksOf(keys, options.maxBatchSize).map((chunk) => ({ groupKey, keys: chunk })),
+  )
   const shared = groups.filter(({ keys }) => keys.length > 1)
   const alone = fetched.length - shared.reduce((sum, { keys }) => sum + keys.length, 0)
   return { requests: planned, calls: shared.length + alone, groups: shared }

@@ -96,7 +96,10 @@ export class BatchProcessor {
    * The outcomes one by one: hits first, in the order of the requests, then the others as they come. The batch begins when the first is asked for.
    * Ending the loop drops interest in the rest. With `failFast` the first failure is thrown instead.
    */
-  streamCachedDataBatch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): AsyncIterableIterator<BatchOutcome<T>> {
+  streamCachedDataBatch<T>(
+    requests: readonly BatchRequest<T>[],
+    options?: BatchOptions<T>,
+  ): AsyncIterableIterator<BatchOutcome<T>> {
     const copy = Array.isArray(requests) ? [...(requests as BatchRequest<T>[])] : requests
     const caller = this.#caller()
     const { dispatcher } = this.#pipeline
@@ -112,7 +115,9 @@ export class BatchProcessor {
    */
   async prefetch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<void> {
     const low = Array.isArray(requests)
-      ? (requests as BatchRequest<T>[]).map((request) => (isObject(request) ? { ...request, priority: request.priority ?? 'low' } : request))
+      ? (requests as BatchRequest<T>[]).map((request) =>
+          isObject(request) ? { ...request, priority: request.priority ?? 'low' } : request,
+        )
       : requests
     await this.getCachedDataBatchSettled(low as readonly BatchRequest<T>[], options)
   }
@@ -273,7 +278,11 @@ export class BatchProcessor {
     return this.getCachedDataBatchSettled(requests, { cache: 'only-if-cached' })
   }
 
-  #batch<T>(requests: readonly BatchRequest<T>[], options: BatchOptions<T> | undefined, caller: Caller | undefined): Promise<T[]> {
+  #batch<T>(
+    requests: readonly BatchRequest<T>[],
+    options: BatchOptions<T> | undefined,
+    caller: Caller | undefined,
+  ): Promise<T[]> {
     const values = (batch: Batch): T[] => batch.values<T>()
     return this.#run(requests, options, values, (results) => results as T[], caller)
   }

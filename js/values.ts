@@ -41,10 +41,13 @@ function estimate(value: unknown, depth: number): number {
   }
   if (value instanceof Set) return 64 + sample(value, value.size, (member) => 8 + estimate(member, depth + 1))
   const names = Object.keys(value)
-  return 24 + sample(names, names.length, (name) => {
-    const own = Object.getOwnPropertyDescriptor(value, name)
-    return 8 + (own !== undefined && 'value' in own ? estimate(own.value, depth + 1) : 8)
-  })
+  return (
+    24 +
+    sample(names, names.length, (name) => {
+      const own = Object.getOwnPropertyDescriptor(value, name)
+      return 8 + (own !== undefined && 'value' in own ? estimate(own.value, depth + 1) : 8)
+    })
+  )
 }
 
 /** The sum over `members`, extrapolated from the first few. */

@@ -5,8 +5,8 @@
  * the *generation*; whoever holds something of an older generation has lost it, and makes it anew. The compiled module is kept.
  */
 
-import { __wbg_reset_state, Core, type InitOutput, initSync } from '../../pkg/engine.js'
 import { compile } from '#wasm'
+import { __wbg_reset_state, Core, type InitOutput, initSync } from '../../pkg/engine.js'
 import { WasmUnavailableError } from '../errors.js'
 import type { EngineConfig } from './engine.js'
 

@@ -12,9 +12,7 @@ export interface Complaint {
   readonly outOfRange: boolean
 }
 
-export interface Check {
-  (value: unknown): Complaint | undefined
-}
+export type Check = (value: unknown) => Complaint | undefined
 
 /** The highest priority; the lowest is its negative. */
 export const PRIORITY_MAX = 1_000_000
@@ -63,14 +61,12 @@ export const aCount: Check = (value) => {
   return value >= 0 && value < Number.POSITIVE_INFINITY ? undefined : { expected, outOfRange: true }
 }
 
-export const aBoolean: Check = (value) =>
-  typeof value === 'boolean' ? undefined : { expected: 'a boolean', outOfRange: false }
+export const aBoolean: Check = (value) => (typeof value === 'boolean' ? undefined : { expected: 'a boolean', outOfRange: false })
 
 export const aFunction: Check = (value) =>
   typeof value === 'function' ? undefined : { expected: 'a function', outOfRange: false }
 
-export const aKey: Check = (value) =>
-  typeof value === 'string' ? undefined : { expected: 'a string', outOfRange: false }
+export const aKey: Check = (value) => (typeof value === 'string' ? undefined : { expected: 'a string', outOfRange: false })
 
 /** 0 is allowed: such entries count for `maxEntries` only. */
 export const aWeight: Check = anInteger(0, 2 ** 32 - 1)

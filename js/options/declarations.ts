@@ -77,7 +77,8 @@ export const REQUEST_FIELDS: readonly Declaration[] = [
     type: "'high' | 'normal' | 'low' | number",
     default: 'normal',
     check: aPriority,
-    prose: 'Higher starts sooner: 1, 0, -1, or an integer. First come, first served among equals; waiting ages, so low never starves.',
+    prose:
+      'Higher starts sooner: 1, 0, -1, or an integer. First come, first served among equals; waiting ages, so low never starves.',
   },
   {
     name: 'tags',
@@ -159,7 +160,8 @@ export const BATCH_OPTIONS: readonly Declaration[] = [
     type: 'number',
     default: 32,
     check: anInteger(0),
-    prose: 'Most keys of one failed group fetch that fall back to their own `fetchFunction`; the others reject with its error as `cause`.',
+    prose:
+      'Most keys of one failed group fetch that fall back to their own `fetchFunction`; the others reject with its error as `cause`.',
   },
   {
     name: 'signal',
@@ -198,7 +200,8 @@ export const BATCH_OPTIONS: readonly Declaration[] = [
     type: quoted(orphans),
     default: 'abort',
     check: oneOf(...orphans),
-    prose: 'What becomes of a running load that nobody waits for any longer: its signal is aborted, or it is finished and stored.',
+    prose:
+      'What becomes of a running load that nobody waits for any longer: its signal is aborted, or it is finished and stored.',
   },
   {
     name: 'onProgress',
@@ -231,7 +234,8 @@ export const BATCH_OPTIONS: readonly Declaration[] = [
     type: 'boolean',
     default: false,
     check: aBoolean,
-    prose: '`true`: reject at the first failure and drop interest in the rest. Else wait for all, then throw a `BatchError` with all outcomes.',
+    prose:
+      '`true`: reject at the first failure and drop interest in the rest. Else wait for all, then throw a `BatchError` with all outcomes.',
   },
   {
     name: 'cache',
@@ -246,7 +250,8 @@ export const BATCH_OPTIONS: readonly Declaration[] = [
     type: 'number (ms)',
     default: 0,
     check: aTtl,
-    prose: 'How long after its expiry an entry is still answered at once, while one grouped batch in the background fetches it anew.',
+    prose:
+      'How long after its expiry an entry is still answered at once, while one grouped batch in the background fetches it anew.',
     from: 'staleWhileRevalidate',
   },
   {
@@ -287,7 +292,8 @@ export const CONFIG_OPTIONS: readonly Declaration[] = [
     default: DEFAULT_RETRY_BUDGET,
     defaultProse: '{ ratio: 0.2, burst: 100 }',
     check: aRetryBudget,
-    prose: 'Retries shared by all loads: each load earns `ratio` of one, and at most `burst` can be saved (so many there are at first).',
+    prose:
+      'Retries shared by all loads: each load earns `ratio` of one, and at most `burst` can be saved (so many there are at first).',
   },
   inherited('staleWhileRevalidate'),
   inherited('staleIfError'),
@@ -332,7 +338,8 @@ export const CONFIG_OPTIONS: readonly Declaration[] = [
     type: 'number',
     default: 0,
     check: aShare,
-    prose: 'The part of every TTL, 0 to 1, that chance may take off it, so that what was stored together does not expire together.',
+    prose:
+      'The part of every TTL, 0 to 1, that chance may take off it, so that what was stored together does not expire together.',
   },
   {
     name: 'slidingTtl',
@@ -346,7 +353,8 @@ export const CONFIG_OPTIONS: readonly Declaration[] = [
     type: 'number',
     default: 0,
     check: aCount,
-    prose: "How eagerly entries are refreshed in the background before they expire (XFetch's β: 1 is the optimum, more is earlier). `0`: never.",
+    prose:
+      "How eagerly entries are refreshed in the background before they expire (XFetch's β: 1 is the optimum, more is earlier). `0`: never.",
   },
   inherited('isolation'),
   {

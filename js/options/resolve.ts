@@ -89,7 +89,8 @@ export function resolveConfig(config: BatchProcessorConfig = {}): ResolvedConfig
 }
 
 export function resolveBatchOptions<T>(options: BatchOptions<T> | undefined, config: ResolvedConfig): ResolvedBatchOptions<T> {
-  if (options === undefined && config.batchDefaults.groupingStrategy !== 'custom') return config.batchDefaults as ResolvedBatchOptions<T>
+  if (options === undefined && config.batchDefaults.groupingStrategy !== 'custom')
+    return config.batchDefaults as ResolvedBatchOptions<T>
   const read = readOptions('options', options ?? {}, BATCH_OPTIONS)
   const resolved = { ...config.batchDefaults, ...defined(read) } as Record<string, unknown>
   if (read.retry !== undefined) resolved.retry = resolveRetry(read.retry, config.batchDefaults.retry)

@@ -10,7 +10,9 @@ const hasOneOf = (value: Record<string, unknown>, ...names: readonly string[]): 
 
 /** Whether `value` can read, write and delete, one way or another. */
 export function isStorage(value: unknown): boolean {
-  return isObject(value) && hasOneOf(value, 'mget', 'get') && hasOneOf(value, 'mset', 'set') && hasOneOf(value, 'mdelete', 'delete')
+  return (
+    isObject(value) && hasOneOf(value, 'mget', 'get') && hasOneOf(value, 'mset', 'set') && hasOneOf(value, 'mdelete', 'delete')
+  )
 }
 
 export const aStorage: Check = (value) => {

@@ -76,7 +76,10 @@ export class Tiers {
   /** Removes keys from all tiers. Settles when they have answered, well or not. */
   async delete(keys: readonly string[]): Promise<void> {
     for (const key of keys) this.#pending.delete(key)
-    await this.#everywhere((tier) => tier.mdelete(keys), (metrics) => (metrics.deletes += keys.length))
+    await this.#everywhere(
+      (tier) => tier.mdelete(keys),
+      (metrics) => (metrics.deletes += keys.length),
+    )
   }
 
   /** Removes `keys` from all tiers, and from those that can list their keys all that `matches` says yes to. */
@@ -112,7 +115,10 @@ export class Tiers {
     const entries = [...this.#pending].map(([key, entry]) => ({ key, ...entry }))
     this.#pending = new Map()
     if (entries.length === 0) return
-    void this.#everywhere((tier) => tier.mset(entries), (metrics) => (metrics.writes += entries.length))
+    void this.#everywhere(
+      (tier) => tier.mset(entries),
+      (metrics) => (metrics.writes += entries.length),
+    )
   }
 
   async #everywhere(operation: Operation, count?: (metrics: TierMetrics) => void): Promise<void> {

@@ -57,6 +57,6 @@ function withTtl({ key, value }: WriteEntry, ttl: number | undefined): { key: st
 }
 
 function elementOf(found: unknown, length: number): (index: number) => unknown {
-  if (!Array.isArray(found) || found.length !== length) throw new TypeError('mget did not answer an array of its keys\' length')
+  if (!Array.isArray(found) || found.length !== length) throw new TypeError("mget did not answer an array of its keys' length")
   return (index) => found[index]
 }

@@ -305,7 +305,7 @@ export class Driver {
       tags,
     }))
     const counts = this.#setting.maxWeight < FOREVER
-    for (const { key, value, ttl, weight, tags } of entries) {
+    for (const { key, value, ttl, weight } of entries) {
       this.#model.set(key, value, ttl, counts ? (weight ?? estimateOf(value)) : 0)
     }
     // Tags are put on what is there when all is set.

@@ -104,7 +104,6 @@ export class Source {
   readonly groupFetch: GroupFetch<unknown> = (context) => {
     const deferred = new Deferred<GroupResult<unknown>>()
     this.#begin()
-    const end = () => this.running--
     this.groupCalls.push(new GroupFetchCall(context, deferred, () => this.running--))
     return deferred.promise
   }
