@@ -174,14 +174,15 @@ export class BatchProcessor {
     this.memory.mset(entries)
     const { tiers, config } = this.#pipeline
     if (tiers.isEmpty) return
-    const removed = entries.filter(({ value, ttl }) => value === undefined || (ttl ?? config.ttl) === 0)
-    for (const entry of entries) {
-      if (removed.includes(entry)) continue
-      const ttl = entry.ttl ?? (entry.value === null ? (config.negativeTtl ?? config.ttl) : config.ttl)
-      const { key, value } = entry
-      tiers.write(key, ttl === Number.POSITIVE_INFINITY ? { value } : { value, expiresAt: config.clock.wallNow() + ttl })
+    const removed: string[] = []
+    for (const { key, value, ttl: given } of entries) {
+      // As the engine decides it for memory (`Config::ttl_of`).
+      const asked = given ?? config.ttl
+      const ttl = value === null && given !== 0 ? (config.negativeTtl ?? asked) : asked
+      if (value === undefined || ttl === 0) removed.push(key)
+      else tiers.write(key, ttl === Number.POSITIVE_INFINITY ? { value } : { value, expiresAt: config.clock.wallNow() + ttl })
     }
-    if (removed.length > 0) await tiers.delete(removed.map(({ key }) => key))
+    if (removed.length > 0) await tiers.delete(removed)
     await tiers.flush()
   }
 

@@ -39,7 +39,8 @@ impl Config {
     #[must_use]
     pub fn ttl_of(&self, ttl: Option<Millis>, null: bool) -> Millis {
         match self.negative_ttl {
-            Some(negative) if null => Millis(negative),
+            // Who asks that nothing be stored means nulls, too.
+            Some(negative) if null && ttl != Some(Millis::ZERO) => Millis(negative),
             _ => ttl.unwrap_or(Millis(self.ttl)),
         }
     }

@@ -107,7 +107,7 @@ export abstract class Landing extends Turns {
 
   protected ttlOf(ttl: number | undefined, value: unknown): number {
     const asked = ttl ?? this.setting.ttl
-    return value === null ? (this.setting.negativeTtl ?? asked) : asked
+    return value === null && ttl !== 0 ? (this.setting.negativeTtl ?? asked) : asked
   }
 
   #deliver({ batch, index, leads }: Waiter, load: Load, answer: Outcome['answer']): void {

@@ -1,6 +1,8 @@
 /** A processor under a virtual clock, and how a promise stands. */
 
+import type { TestContext } from 'node:test'
 import { BatchProcessor, type BatchProcessorConfig } from '../../js/index.js'
+import { assertQuiescent } from './quiescence.js'
 import { Source } from './source.js'
 import { drained, VirtualClock } from './virtual-clock.js'
 
@@ -10,10 +12,17 @@ export interface Bench {
   readonly source: Source
 }
 
-/** A processor of its own for one test. */
-export function setUp(config: BatchProcessorConfig = {}): Bench {
+/** A processor of its own for the test `t`, which fails if it leaves anything behind: a load, a timer, a count that does not add up. */
+export function setUp(t: TestContext, config: BatchProcessorConfig = {}): Bench {
   const clock = new VirtualClock()
-  return { processor: new BatchProcessor({ ...config, clock }), clock, source: new Source() }
+  const processor = new BatchProcessor({ ...config, clock })
+  const source = new Source()
+  t.after(async () => {
+    source.finish()
+    await drained()
+    await assertQuiescent(processor, clock)
+  })
+  return { processor, clock, source }
 }
 
 /** How `promise` stands when all microtasks have run. */
@@ -38,4 +47,14 @@ export async function reasonOf(promise: Promise<unknown>): Promise<unknown> {
   const state = await stateOf(promise)
   if (state.is !== 'rejected') throw new Error(`expected a rejection, the promise is ${state.is}`)
   return state.reason
+}
+
+/** What `call` throws; throws if it does not. */
+export function thrownBy(call: () => unknown): unknown {
+  try {
+    call()
+  } catch (error) {
+    return error
+  }
+  throw new Error('expected a throw')
 }

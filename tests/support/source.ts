@@ -20,6 +20,7 @@ export class Deferred<T> {
 export class FetchCall {
   readonly key: string
   readonly context: FetchContext
+  isAnswered = false
   readonly #deferred: Deferred<unknown>
   readonly #onEnd: () => void
 
@@ -35,19 +36,25 @@ export class FetchCall {
   }
 
   resolve(value: unknown): void {
-    this.#onEnd()
+    this.#end()
     this.#deferred.resolve(value)
   }
 
   reject(reason: unknown): void {
-    this.#onEnd()
+    this.#end()
     this.#deferred.reject(reason)
+  }
+
+  #end(): void {
+    this.isAnswered = true
+    this.#onEnd()
   }
 }
 
 /** One call of a `groupFetch`. */
 export class GroupFetchCall {
   readonly context: GroupFetchContext<unknown>
+  isAnswered = false
   readonly #deferred: Deferred<GroupResult<unknown>>
   readonly #onEnd: () => void
 
@@ -66,13 +73,18 @@ export class GroupFetchCall {
   }
 
   resolve(result: unknown): void {
-    this.#onEnd()
+    this.#end()
     this.#deferred.resolve(result as GroupResult<unknown>)
   }
 
   reject(reason: unknown): void {
-    this.#onEnd()
+    this.#end()
     this.#deferred.reject(reason)
+  }
+
+  #end(): void {
+    this.isAnswered = true
+    this.#onEnd()
   }
 }
 
@@ -111,6 +123,12 @@ export class Source {
   /** The keys fetched so far, one by one. */
   get keys(): string[] {
     return this.calls.map((call) => call.key)
+  }
+
+  /** Answers whatever was not answered. */
+  finish(): void {
+    for (const call of this.calls) if (!call.isAnswered) call.resolve(undefined)
+    for (const call of this.groupCalls) if (!call.isAnswered) call.resolve([])
   }
 
   /** The call at `index`, counted from the end if negative. */

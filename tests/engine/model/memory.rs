@@ -176,7 +176,7 @@ impl Model {
 
     pub(super) fn ttl_of(&self, ttl: Option<f64>, null: bool) -> f64 {
         match (null, self.setup.negative_ttl) {
-            (true, Some(negative)) => negative,
+            (true, Some(negative)) if ttl != Some(0.0) => negative,
             _ => ttl.unwrap_or(self.setup.ttl),
         }
     }
