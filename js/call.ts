@@ -31,52 +31,64 @@ export interface NestedCalls {
   ): Promise<U>
 }
 
-/** A signal that costs nothing until it is asked for. */
-class LazySignal {
+/** What both kinds of call have: a signal that costs nothing until it is asked for, and an end that nobody waits for, told once. */
+abstract class AbortableCall {
+  readonly id: CallId
+  readonly dispatcher: Dispatcher
+  isAbandoned = false
+  #reason: unknown
   #controller: AbortController | undefined
-  #aborted: { reason: unknown } | undefined
+  #hasEnded = false
+
+  constructor(dispatcher: Dispatcher, id: CallId) {
+    this.dispatcher = dispatcher
+    this.id = id
+  }
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason)
+      if (this.isAbandoned) this.#controller.abort(this.#reason)
     }
     return this.#controller.signal
   }
 
-  get isAborted(): boolean {
-    return this.#aborted !== undefined
+  abort(reason: unknown): void {
+    this.#reason = reason
+    this.isAbandoned = true
+    this.#controller?.abort(reason)
   }
 
-  abort(reason: unknown): void {
-    if (this.#aborted !== undefined) return
-    this.#aborted = { reason }
-    this.#controller?.abort(reason)
+  /** It has answered, or its deadline has come, and nobody waits for it any longer. */
+  protected end(): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    this.dispatcher.ended(this as unknown as Call)
   }
 }
 
 /** What both kinds of callback are handed besides what they are to fetch; made when it is asked for. */
 class CallContext {
-  readonly #signal: LazySignal
-  readonly #nested: NestedCalls
+  readonly #call: AbortableCall
   readonly #caller: Caller
 
-  constructor(signal: LazySignal, nested: NestedCalls, caller: Caller) {
-    this.#signal = signal
-    this.#nested = nested
+  constructor(call: AbortableCall, caller: Caller) {
+    this.#call = call
     this.#caller = caller
   }
 
   get signal(): AbortSignal {
-    return this.#signal.signal
+    return this.#call.signal
   }
 
   get getCachedDataBatch(): FetchContext['getCachedDataBatch'] {
-    return (requests, options) => this.#nested.getCachedDataBatch(this.#caller, requests, options)
+    const { nested } = this.#call.dispatcher
+    return (requests, options) => nested.getCachedDataBatch(this.#caller, requests, options)
   }
 
   get getCachedData(): FetchContext['getCachedData'] {
-    return (key, fetchFunction, options) => this.#nested.getCachedData(this.#caller, key, fetchFunction, options)
+    const { nested } = this.#call.dispatcher
+    return (key, fetchFunction, options) => nested.getCachedData(this.#caller, key, fetchFunction, options)
   }
 }
 
@@ -84,8 +96,8 @@ class SingleContext extends CallContext implements FetchContext {
   readonly key: string
   readonly attempt: number
 
-  constructor(load: Load, signal: LazySignal, nested: NestedCalls, caller: Caller) {
-    super(signal, nested, caller)
+  constructor(load: Load, call: AbortableCall, caller: Caller) {
+    super(call, caller)
     this.key = load.key
     this.attempt = load.attempts
   }
@@ -96,37 +108,11 @@ class GroupContext extends CallContext implements GroupFetchContext<never> {
   readonly keys: readonly string[]
   readonly requests: GroupFetchContext<never>['requests']
 
-  constructor(groupKey: string, loads: readonly Load[], signal: LazySignal, nested: NestedCalls, caller: Caller) {
-    super(signal, nested, caller)
+  constructor(groupKey: string, loads: readonly Load[], call: AbortableCall, caller: Caller) {
+    super(call, caller)
     this.groupKey = groupKey
     this.keys = loads.map((load) => load.key)
     this.requests = loads.map((load) => load.request) as unknown as GroupFetchContext<never>['requests']
-  }
-}
-
-/** What both kinds of call have: a signal, and an end that nobody waits for, told once. */
-abstract class AbortableCall {
-  readonly id: CallId
-  isAbandoned = false
-  protected readonly dispatcher: Dispatcher
-  protected readonly signal = new LazySignal()
-  #hasEnded = false
-
-  constructor(dispatcher: Dispatcher, id: CallId) {
-    this.dispatcher = dispatcher
-    this.id = id
-  }
-
-  abort(reason: unknown): void {
-    this.isAbandoned = true
-    this.signal.abort(reason)
-  }
-
-  /** It has answered, or its deadline has come, and nobody waits for it any longer. */
-  protected end(): void {
-    if (this.#hasEnded) return
-    this.#hasEnded = true
-    this.dispatcher.ended(this as unknown as Call)
   }
 }
 
@@ -144,11 +130,14 @@ export class SingleCall extends AbortableCall implements Call {
     load.attempts++
     try {
       const caller = { owner: this.dispatcher, id: this.id }
-      const context = new SingleContext(load, this.signal, this.dispatcher.nested, caller)
+      const context = new SingleContext(load, this, caller)
       const answer = runAs(caller, load.scope, () => load.fetchFunction.call(load.request, context))
-      if (answer instanceof Promise) answer.then(this.#succeed, this.#fail)
-      else if (isThenable(answer)) Promise.resolve(answer).then(this.#succeed, this.#fail)
-      else this.#succeed(answer)
+      if (!isThenable(answer)) return this.#succeed(answer)
+      const promise = answer instanceof Promise ? answer : Promise.resolve(answer)
+      promise.then(
+        (value) => this.#succeed(value),
+        (error: unknown) => this.#fail(error),
+      )
     } catch (error) {
       this.#fail(error)
     }
@@ -163,13 +152,13 @@ export class SingleCall extends AbortableCall implements Call {
     this.abort(reason)
   }
 
-  readonly #succeed = (value: unknown): void => {
+  #succeed(value: unknown): void {
     if (this.isAbandoned) return this.end()
     this.dispatcher.succeed(this, this.#load, value)
     this.dispatcher.forget(this)
   }
 
-  readonly #fail = (reason: unknown): void => {
+  #fail(reason: unknown): void {
     if (this.isAbandoned) return this.end()
     this.dispatcher.fail(this, this.#load, reason)
     this.dispatcher.forget(this)
@@ -213,9 +202,8 @@ export class GroupCall extends AbortableCall implements Call {
   }
 
   async #fetch(): Promise<void> {
-    const { nested } = this.dispatcher
     const caller = { owner: this.dispatcher, id: this.id }
-    const context = new GroupContext(this.#groupKey, this.#loads, this.signal, nested, caller)
+    const context = new GroupContext(this.#groupKey, this.#loads, this, caller)
     const [first] = this.#loads
     const answer = await runAs(caller, first?.scope, () => first?.options.groupFetch?.(context))
     const complaint = await readGroupResult(answer, context.keys, (key, value) => this.#answer(key, value))

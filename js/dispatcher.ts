@@ -61,7 +61,7 @@ export class Dispatcher implements EffectHandler {
   #degradedUntil = Number.NEGATIVE_INFINITY
   /** Called once, when no batch waits any longer. */
   #onIdle: (() => void)[] = []
-  #tasks: (() => void)[] = []
+  #tasks: { run(): void }[] = []
   #isRunning = false
   #timer: TimerHandle | undefined
   #timerAt = Number.POSITIVE_INFINITY
@@ -154,10 +154,6 @@ export class Dispatcher implements EffectHandler {
     this.#loads[load.flight] = load
   }
 
-  loadOf(flight: FlightId): Load | undefined {
-    return this.#loads[flight]
-  }
-
   /** Drops the batch's interest in what it still waits for, and rejects it. */
   abandon(batch: Batch, reason: unknown): void {
     const wasOpen = this.#batches[batch.id] === batch
@@ -243,7 +239,7 @@ export class Dispatcher implements EffectHandler {
 
   /** Runs `task` when what is being done is done. */
   defer(task: () => void): void {
-    this.#tasks.push(task)
+    this.#tasks.push({ run: task })
   }
 
   /** A callback has not answered by its deadline. */
@@ -266,14 +262,14 @@ export class Dispatcher implements EffectHandler {
     if (load === undefined) return
     const call = new SingleCall(this, id, load)
     this.#calls[id.place] = call
-    this.#tasks.push(() => call.run())
+    this.#tasks.push(call)
   }
 
   startGroup(id: CallId, flights: FlightId[]): void {
     const loads = flights.map((flight) => this.#loads[flight]).filter((load) => load !== undefined)
     const call = new GroupCall(this, id, loads)
     this.#calls[id.place] = call
-    this.#tasks.push(() => call.run())
+    this.#tasks.push(call)
   }
 
   deliver(id: BatchId, index: number, flight: FlightId, led: boolean): void {
@@ -281,7 +277,7 @@ export class Dispatcher implements EffectHandler {
     const load = this.#loads[flight]
     if (batch === undefined || load === undefined || batch.isOver) return
     const good = batch.deliver(index, load, led)
-    if (!good && batch.options.failFast) this.#tasks.push(() => this.abandon(batch, batch.firstReason))
+    if (!good && batch.options.failFast) this.defer(() => this.abandon(batch, batch.firstReason))
   }
 
   deliverStale(id: BatchId, index: number, value: unknown): void {
@@ -310,20 +306,20 @@ export class Dispatcher implements EffectHandler {
     const call = this.#calls[place]
     if (call?.id.generation !== generation) return
     call.isAbandoned = true
-    this.#tasks.push(() => call.abort(abandoned()))
+    this.defer(() => call.abort(abandoned()))
   }
 
   timeOut({ place, generation }: CallId): void {
     const call = this.#calls[place]
     if (call?.id.generation !== generation) return
-    this.#tasks.push(() => call.timeOut())
+    this.defer(() => call.timeOut())
   }
 
   timeOutQueued(id: CallId, flights: FlightId[]): void {
     const loads = flights.map((flight) => this.#loads[flight]).filter((load) => load !== undefined)
     const call = new UnstartedCall(this, id, loads)
     this.#calls[id.place] = call
-    this.#tasks.push(() => call.run())
+    this.#tasks.push(call)
   }
 
   storedFailure(flight: FlightId): unknown {
@@ -333,7 +329,7 @@ export class Dispatcher implements EffectHandler {
   timeOutBatch(id: BatchId): void {
     const batch = this.#batches[id]
     if (batch === undefined) return
-    this.#tasks.push(() => this.abandon(batch, new BatchTimeoutError(batch.options.timeoutMs)))
+    this.defer(() => this.abandon(batch, new BatchTimeoutError(batch.options.timeoutMs)))
   }
 
   release(flight: FlightId): void {
@@ -374,15 +370,24 @@ export class Dispatcher implements EffectHandler {
     return value === null ? Outcome.null : Outcome.value
   }
 
+  /** Runs what is to be run, and what that sets off, until nothing is left. What a task throws is a bug of ours, and keeps no other from running. */
   #runTasks(): void {
     if (this.#isRunning) return
     this.#isRunning = true
-    try {
-      for (let at = 0; at < this.#tasks.length; at++) this.#tasks[at]?.()
-    } finally {
+    const bugs: unknown[] = []
+    while (this.#tasks.length > 0) {
+      const tasks = this.#tasks
       this.#tasks = []
-      this.#isRunning = false
+      for (const task of tasks) {
+        try {
+          task.run()
+        } catch (error) {
+          bugs.push(error)
+        }
+      }
     }
+    this.#isRunning = false
+    if (bugs.length > 0) throw bugs[0]
   }
 
   #becomeIdle(): void {
@@ -436,7 +441,7 @@ export class Dispatcher implements EffectHandler {
     const degraded = this.#crashes.length >= CRASHES_MAX
     if (degraded) this.#degradedUntil = now + DEGRADED_MS
     this.defer(() => this.#events.emit('crash', { error: cause, degraded }))
-    for (const call of calls) this.#tasks.push(() => call.abort(error))
+    for (const call of calls) this.defer(() => call.abort(error))
     this.#runTasks()
   }
 }

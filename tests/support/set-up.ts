@@ -49,6 +49,11 @@ export async function reasonOf(promise: Promise<unknown>): Promise<unknown> {
   return state.reason
 }
 
+/** What each of them rejects with. Looked at all at once, for a rejection must not wait to be heard. */
+export function reasonsOf(...promises: readonly Promise<unknown>[]): Promise<unknown[]> {
+  return Promise.all(promises.map(reasonOf))
+}
+
 /** What `call` throws; throws if it does not. */
 export function thrownBy(call: () => unknown): unknown {
   try {

@@ -1,0 +1,245 @@
+/**
+ * What happened in a run, and in which order: where each value comes from, what made it obsolete, which callbacks run. Everything is stamped
+ * by one counter, so that "before" and "after" have an answer. What must not be is noted as a violation.
+ */
+
+import type { Scheduler } from './scheduler.js'
+
+/** A moment: larger is later. */
+export type Stamp = number
+
+export interface Violation {
+  /** Which rule: stays the same while a program is made smaller. */
+  readonly rule: string
+  readonly text: string
+}
+
+/** A call of the public API that asks for keys. */
+export interface Asked {
+  readonly number: number
+  readonly keys: readonly string[]
+  readonly begun: Stamp
+  readonly beganAt: number
+  readonly shares: boolean
+  /** Callbacks that may run at once. */
+  readonly limit: number
+  readonly fetchTimeoutMs: number
+  /** Callbacks of it that have begun, without those known to be over. */
+  readonly running: Run[]
+}
+
+/** A callback that was called. */
+export interface Run {
+  readonly asked: Asked
+  readonly begun: Stamp
+  readonly endsAt: number
+  /** Without an answer so far. */
+  readonly keys: Set<string>
+  /** How often each key had been made obsolete when it began. */
+  readonly generations: ReadonlyMap<string, number>
+  readonly signal: () => AbortSignal
+  /** Nested calls of it that have not settled. */
+  nested: number
+  isOver: boolean
+}
+
+/** Where a value, or an error, comes from. */
+export interface Truth {
+  readonly key: string
+  readonly begun: Stamp
+  landed: Stamp
+  readonly tags: readonly string[]
+}
+
+interface Obsolescence {
+  /** Whose: all truths that are older, or those with a tag. */
+  readonly tag: string | undefined
+  readonly called: Stamp
+  /** When everything that is beneath memory had done it, too; never for what is done to memory alone. */
+  done: Stamp
+}
+
+/** What callbacks answer: a value that says whose it is. */
+export interface Value {
+  readonly key: string
+  readonly load: number
+}
+
+/** What callbacks throw. */
+export class Thrown extends Error {
+  readonly key: string
+  readonly load: number
+
+  constructor(key: string, load: number, cause?: unknown) {
+    super(`${JSON.stringify(key)} failed in load ${load}`, { cause })
+    this.key = key
+    this.load = load
+  }
+}
+
+export class History {
+  readonly violations: Violation[] = []
+  readonly truths: Truth[] = []
+  readonly asked: Asked[] = []
+  /** Whether values can come back from beneath memory. */
+  readonly hasTiers: boolean
+  /** The instance was lost: what ran then is nobody's. */
+  isCrashed = false
+  calls = 0
+  readonly #scheduler: Scheduler
+  #clock = 0
+  readonly #runs = new Map<string, Run[]>()
+  readonly #obsolete = new Map<string, Obsolescence[]>()
+  readonly #generations = new Map<string, number>()
+  /** `null` and `undefined` that somebody answered, by key. */
+  readonly #nothings = new Map<string, Set<unknown>>()
+
+  constructor(scheduler: Scheduler, hasTiers: boolean) {
+    this.#scheduler = scheduler
+    this.hasTiers = hasTiers
+  }
+
+  stamp(): Stamp {
+    return ++this.#clock
+  }
+
+  violate(rule: string, text: string): void {
+    this.violations.push({ rule, text: `at ${this.#scheduler.now()} ms: ${text}` })
+  }
+
+  /** Somebody asks for keys. */
+  ask(keys: readonly string[], terms: Pick<Asked, 'shares' | 'limit' | 'fetchTimeoutMs'>): Asked {
+    const asked: Asked = { ...terms, number: this.asked.length, keys, begun: this.stamp(), beganAt: this.#scheduler.now(), running: [] }
+    this.asked.push(asked)
+    return asked
+  }
+
+  /** A callback of `asked` begins, for `keys`. */
+  begin(asked: Asked, keys: readonly string[], signal: () => AbortSignal): Run {
+    this.calls++
+    const now = this.#scheduler.now()
+    const run: Run = {
+      asked,
+      begun: this.stamp(),
+      endsAt: now + asked.fetchTimeoutMs,
+      keys: new Set(keys),
+      generations: new Map(keys.map((key) => [key, this.#generation(key)])),
+      signal,
+      nested: 0,
+      isOver: false,
+    }
+    if (asked.shares) for (const key of keys) this.#checkAlone(run, key)
+    asked.running.push(run)
+    this.checkLimit(asked, 'a callback began')
+    return run
+  }
+
+  /** The callback has answered for `key`. */
+  answered(run: Run, key: string): void {
+    if (!run.keys.delete(key)) return
+    // What is stored on its own fences what is shared: who comes next begins anew.
+    if (!run.asked.shares) this.#bump(key)
+    if (run.keys.size === 0) this.end(run)
+  }
+
+  end(run: Run): void {
+    if (!run.asked.shares) for (const key of run.keys) this.#bump(key)
+    run.isOver = true
+    const place = run.asked.running.indexOf(run)
+    if (place >= 0) run.asked.running.splice(place, 1)
+    for (const key of run.generations.keys()) {
+      const runs = this.#runs.get(key)
+      const at = runs?.indexOf(run) ?? -1
+      if (at >= 0) runs?.splice(at, 1)
+    }
+  }
+
+  /** Promise 8: so many at once, and no more. */
+  checkLimit(asked: Asked, what: string): void {
+    if (this.isCrashed) return
+    const now = this.#scheduler.now()
+    const running = asked.running.filter((run) => run.nested === 0 && now < run.endsAt).length
+    if (running > asked.limit) this.violate('limit', `${what}, so ${running} callbacks of call ${asked.number} run, ${asked.limit} may`)
+  }
+
+  /** A value that is now in the making. */
+  truth(key: string, begun: Stamp, tags: readonly string[]): { truth: Truth; load: number } {
+    const truth: Truth = { key, begun, landed: Number.POSITIVE_INFINITY, tags }
+    this.truths.push(truth)
+    return { truth, load: this.truths.length - 1 }
+  }
+
+  nothing(key: string, value: null | undefined): void {
+    const known = this.#nothings.get(key) ?? new Set()
+    known.add(value)
+    this.#nothings.set(key, known)
+  }
+
+  /**
+   * From now on nobody who comes is to read what was begun before. Answers what to call when that is true of all tiers. With a `tag`, only of what
+   * has that.
+   */
+  obsolete(keys: Iterable<string>, tag?: string): () => void {
+    const called = this.stamp()
+    const entry: Obsolescence = { tag, called, done: this.hasTiers ? Number.POSITIVE_INFINITY : called }
+    for (const key of keys) {
+      this.#bump(key)
+      const list = this.#obsolete.get(key)
+      if (list === undefined) this.#obsolete.set(key, [entry])
+      else list.push(entry)
+    }
+    return () => {
+      if (entry.done === Number.POSITIVE_INFINITY) entry.done = this.stamp()
+    }
+  }
+
+  /** Promises 2, 5 and 7, of one value or error that somebody was given who asked at `asked`. */
+  check(what: string, key: string, value: unknown, asked: Stamp): void {
+    if (value === null || value === undefined) {
+      if (!this.#nothings.get(key)?.has(value)) this.violate('invented', `${what}: nobody answered ${value} for ${JSON.stringify(key)}`)
+      return
+    }
+    const { load } = value as Value
+    const truth = this.truths[load]
+    if (truth === undefined) return this.violate('invented', `${what}: ${String(value)} is of nobody's making`)
+    if (truth.key !== key || (value as Value).key !== key) {
+      return this.violate('alien', `${what}: ${JSON.stringify(key)} was answered with ${JSON.stringify(value)}`)
+    }
+    const by = this.whyObsolete(truth, asked)
+    if (by !== undefined) {
+      const text = `asked at ${asked}, got load ${load}, begun at ${truth.begun}, landed at ${truth.landed}, obsolete since ${by.called} (${by.done})`
+      this.violate('resurrected', `${what} ${JSON.stringify(key)}: ${text}`)
+    }
+  }
+
+  whyObsolete(truth: Truth, asked: Stamp): Obsolescence | undefined {
+    return this.#obsolete.get(truth.key)?.find(({ tag, called, done }) => {
+      if (truth.begun > called || (tag !== undefined && !truth.tags.includes(tag))) return false
+      // What had landed by then may be in a tier, and is gone from there only when that says so.
+      return (truth.landed < called ? done : called) < asked
+    })
+  }
+
+  /** Promise 1: of what is shared, no key is fetched twice at once. */
+  #checkAlone(run: Run, key: string): void {
+    const runs = this.#runs.get(key) ?? []
+    this.#runs.set(key, runs)
+    const now = this.#scheduler.now()
+    const generation = this.#generation(key)
+    for (const other of runs) {
+      const isCurrent = other.keys.has(key) && other.generations.get(key) === generation && now < other.endsAt
+      if (isCurrent && !this.isCrashed && !other.signal().aborted) {
+        this.violate('alone', `${JSON.stringify(key)} is fetched for call ${run.asked.number} while it is being fetched for call ${other.asked.number}`)
+      }
+    }
+    runs.push(run)
+  }
+
+  #generation(key: string): number {
+    return this.#generations.get(key) ?? 0
+  }
+
+  #bump(key: string): void {
+    this.#generations.set(key, this.#generation(key) + 1)
+  }
+}
