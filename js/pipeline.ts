@@ -8,7 +8,7 @@ import type { NestedCalls } from './call.js'
 import { type Caller, takeScope } from './context.js'
 import { Dispatcher, type ResultListener } from './dispatcher.js'
 import { FAILURE, Grouping, How, MISS, STALE } from './engine/engine.js'
-import { NotCachedError } from './errors.js'
+import { EngineCrashError, NotCachedError } from './errors.js'
 import type { Events } from './events.js'
 import type { Failure } from './failure.js'
 import { customGroupOf, numberGroups } from './grouping.js'
@@ -20,7 +20,7 @@ import { PlainFetcher } from './plain.js'
 import { ACTIONS, planOf } from './plan.js'
 import { watch } from './signals.js'
 import { Tiers } from './storage/tiers.js'
-import type { BatchPlan, BatchRequest, PlannedRequest, StorageInput } from './types.js'
+import type { BatchPlan, BatchRequest, PlannedRequest, StorageInput, TierEntry } from './types.js'
 
 /** Keys that cross at once: bounds the memory that a large batch takes in the engine for good. */
 const KEYS_PER_CROSSING = 8192
@@ -36,6 +36,8 @@ export class Pipeline implements ResultListener {
   readonly monitor: BatchPerformanceMonitor
   readonly events: Events
   tiers: Tiers
+  /** What goes to the tiers above the one that has answered. */
+  #copies: (TierEntry & { key: string })[] = []
   /** For when the engine crashes again and again, or cannot run here at all. */
   readonly #plain: PlainFetcher
 
@@ -92,12 +94,12 @@ export class Pipeline implements ResultListener {
   // What the dispatcher tells.
 
   onStored(load: Load, ttlMs: number): void {
-    if (this.tiers.isEmpty || load.tierIndex >= 0 || load.options.cache === 'no-store') return
-    const { value } = load
-    this.tiers.write(
-      load.key,
-      ttlMs === Number.POSITIVE_INFINITY ? { value } : { value, expiresAt: this.config.clock.wallNow() + ttlMs },
-    )
+    if (this.tiers.isEmpty || load.options.cache === 'no-store') return
+    const { key, value } = load
+    const entry = ttlMs === Number.POSITIVE_INFINITY ? { value } : { value, expiresAt: this.config.clock.wallNow() + ttlMs }
+    // Only what was stored is copied: a key invalidated while the tiers were asked must not come back in one of them.
+    if (load.tierIndex >= 0) this.#copies.push({ key, ...entry })
+    else this.tiers.write(key, entry)
   }
 
   onDone(batch: Batch, busyMs: number): void {
@@ -258,24 +260,34 @@ export class Pipeline implements ResultListener {
 
   /** Asks one tier after another for what is still missing. Never rejects. */
   async #askTiers(batch: Batch, led: readonly Load[]): Promise<void> {
+    try {
+      this.#call(batch, await this.#askEachTier(led))
+    } catch (error) {
+      // Of a crash, everybody has been told.
+      if (!(error instanceof EngineCrashError)) throw error
+    }
+  }
+
+  /** Answers the loads that no tier had an entry for. */
+  async #askEachTier(led: readonly Load[]): Promise<readonly Load[]> {
     const { tiers } = this
     let missing = led
     for (let index = 0; index < tiers.tiers.length && missing.length > 0; index++) {
       const asked = missing.filter((load) => load.isLive)
-      if (asked.length === 0) return
+      if (asked.length === 0) return []
       const entries = await tiers.read(
         index,
         asked.map((load) => load.key),
       )
       missing = this.dispatcher.uninterrupted(() => this.#supply(tiers, index, asked, entries))
     }
-    this.#call(batch, missing)
+    return missing
   }
 
   /** Answers the loads that tier `index` had an entry for; answers with the others. */
   #supply(tiers: Tiers, index: number, asked: readonly Load[], entries: Awaited<ReturnType<Tiers['read']>>): Load[] {
     const wallNow = this.config.clock.wallNow()
-    const copies: { key: string; value: unknown; expiresAt?: number }[] = []
+    this.#copies = []
     const missing = asked.filter((load, at) => {
       const entry = entries[at]
       if (entry === undefined) return true
@@ -283,11 +295,10 @@ export class Pipeline implements ResultListener {
       load.source = tiers.tiers[index]?.name ?? 'storage'
       load.tierIndex = index
       const { value, expiresAt } = entry
-      copies.push(expiresAt === undefined ? { key: load.key, value } : { key: load.key, value, expiresAt })
       this.dispatcher.supply(load, value, expiresAt === undefined ? this.config.ttl : expiresAt - wallNow)
       return false
     })
-    if (copies.length > 0) tiers.copyUp(index, copies)
+    if (this.#copies.length > 0) tiers.copyUp(index, this.#copies)
     return missing
   }
 
@@ -336,7 +347,13 @@ export class Pipeline implements ResultListener {
       },
       reject: () => {},
     }
-    this.dispatcher.defer(() => this.begin(old, options, settle, undefined))
+    this.dispatcher.defer(() => {
+      try {
+        this.begin(old, options, settle, undefined)
+      } catch (error) {
+        for (const { key } of old) this.events.emit('refreshError', { key, error })
+      }
+    })
   }
 }
 

@@ -84,6 +84,7 @@ export class Tiers {
 
   /** Removes `keys` from all tiers, and from those that can list their keys all that `matches` says yes to. */
   async deleteMatching(keys: readonly string[], matches: ((key: string) => boolean) | undefined): Promise<void> {
+    for (const key of keys) this.#pending.delete(key)
     for (const key of this.#pending.keys()) if (matches?.(key)) this.#pending.delete(key)
     await this.#everywhere(async (tier) => {
       const found = new Set(keys)

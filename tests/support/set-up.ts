@@ -25,31 +25,58 @@ export function setUp(t: TestContext, config: BatchProcessorConfig = {}): Bench 
   return { processor, clock, source }
 }
 
+/** A promise whose state can be asked at any time. */
+export class Watched<T> {
+  is: 'pending' | 'fulfilled' | 'rejected' = 'pending'
+  #value: T | undefined
+  #reason: unknown
+
+  constructor(promise: Promise<T>) {
+    promise.then(
+      (value) => {
+        this.is = 'fulfilled'
+        this.#value = value
+      },
+      (reason: unknown) => {
+        this.is = 'rejected'
+        this.#reason = reason
+      },
+    )
+  }
+
+  /** What it resolved with; throws if it did not. */
+  get value(): T {
+    if (this.is !== 'fulfilled') throw new Error(`expected a value, the promise is ${this.is}`, { cause: this.#reason })
+    return this.#value as T
+  }
+
+  /** What it rejected with; throws if it did not. */
+  get reason(): unknown {
+    if (this.is !== 'rejected') throw new Error(`expected a rejection, the promise is ${this.is}`)
+    return this.#reason
+  }
+}
+
+/** Listens to `promise` from now on, so that no rejection goes unheard. */
+export function watch<T>(promise: Promise<T>): Watched<T> {
+  return new Watched(promise)
+}
+
 /** How `promise` stands when all microtasks have run. */
-export async function stateOf(
-  promise: Promise<unknown>,
-): Promise<{ is: 'pending' } | { is: 'fulfilled'; value: unknown } | { is: 'rejected'; reason: unknown }> {
-  let state: Awaited<ReturnType<typeof stateOf>> = { is: 'pending' }
-  promise.then(
-    (value) => {
-      state = { is: 'fulfilled', value }
-    },
-    (reason: unknown) => {
-      state = { is: 'rejected', reason }
-    },
-  )
+export async function stateOf(promise: Promise<unknown>): Promise<Watched<unknown>['is']> {
+  const watched = watch(promise)
   await drained()
-  return state
+  return watched.is
 }
 
-/** What `promise` rejects with; throws if it does not. */
+/** What `promise` rejects with before any time passes; throws if it does not. */
 export async function reasonOf(promise: Promise<unknown>): Promise<unknown> {
-  const state = await stateOf(promise)
-  if (state.is !== 'rejected') throw new Error(`expected a rejection, the promise is ${state.is}`)
-  return state.reason
+  const watched = watch(promise)
+  await drained()
+  return watched.reason
 }
 
-/** What each of them rejects with. Looked at all at once, for a rejection must not wait to be heard. */
+/** What each of them rejects with. */
 export function reasonsOf(...promises: readonly Promise<unknown>[]): Promise<unknown[]> {
   return Promise.all(promises.map(reasonOf))
 }
