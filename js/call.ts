@@ -196,7 +196,10 @@ export class GroupCall extends AbortableCall implements Call {
     if (this.isAbandoned) return this.end()
     const timeoutMs = this.#loads[0]?.options.fetchTimeoutMs ?? 0
     const reason = new FetchTimeoutError(this.#groupKey, timeoutMs)
-    this.dispatcher.stalled([...this.#missing.keys()], timeoutMs)
+    this.dispatcher.stalled(
+      [...this.#missing.values()].flat().map((load) => load.key),
+      timeoutMs,
+    )
     this.#failAll(reason)
     this.abort(reason)
   }
@@ -206,7 +209,7 @@ export class GroupCall extends AbortableCall implements Call {
     const context = new GroupContext(this.#groupKey, this.#loads, this, caller)
     const [first] = this.#loads
     const answer = await runAs(caller, first?.scope, () => first?.options.groupFetch?.(context))
-    const complaint = await readGroupResult(answer, context.keys, (key, value) => this.#answer(key, value))
+    const complaint = await readGroupResult(answer, context.keys, (key, value, place) => this.#answer(key, value, place))
     if (this.isAbandoned) return this.end()
     for (const load of this.#takeMissing()) {
       if (complaint === undefined) this.#answerMissing(load)
@@ -215,13 +218,16 @@ export class GroupCall extends AbortableCall implements Call {
     this.#finish()
   }
 
-  /** Answers whether it goes on. */
-  #answer(key: string, value: unknown): boolean {
+  /** Answers whether it goes on. What has a place is for the load there alone, though others may be of the same key. */
+  #answer(key: string, value: unknown, place: number | undefined): boolean {
     if (this.isAbandoned) return false
-    const loads = this.#missing.get(key)
-    if (loads === undefined) return true
-    this.#missing.delete(key)
-    for (const load of loads) {
+    const missing = this.#missing.get(key) ?? []
+    const isMeant = (load: Load): boolean => place === undefined || load === this.#loads[place]
+    this.#missing.set(
+      key,
+      missing.filter((load) => !isMeant(load)),
+    )
+    for (const load of missing.filter(isMeant)) {
       if (value instanceof Error) this.dispatcher.fail(this, load, value)
       else this.dispatcher.succeed(this, load, value)
     }

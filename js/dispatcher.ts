@@ -19,7 +19,7 @@ import {
   NO_STATS,
   Outcome,
 } from './engine/engine.js'
-import { onRetire } from './engine/instance.js'
+import { lastCause, onRetire } from './engine/instance.js'
 import { BatchTimeoutError, CircularFetchError, EngineCrashError, QueueTimeoutError } from './errors.js'
 import type { Events } from './events.js'
 import { Failure } from './failure.js'
@@ -76,7 +76,7 @@ export class Dispatcher implements EffectHandler {
     this.#clock = config.clock
     this.#countsWeight = config.maxWeight !== Number.POSITIVE_INFINITY
     this.#listener = listener
-    this.engine = new Engine(config, config.maxKeyBytes)
+    this.engine = new Engine(config, config.maxKeyBytes, (cause) => this.#onCrash(cause))
   }
 
   /** Now, on a clock that never goes back, whatever the caller's does. */
@@ -117,6 +117,8 @@ export class Dispatcher implements EffectHandler {
   /** Whether there is an engine to ask, made anew if its instance was lost. Before anything is asked of it. */
   ensureAlive(): boolean {
     if (!this.engine.isLost) return true
+    // An idle processor hears of a crash that another one had when it is used next.
+    if (this.engine.isStranded) this.#onCrash(lastCause())
     if (this.now() < this.#degradedUntil) return false
     try {
       this.engine.revive()
@@ -250,8 +252,12 @@ export class Dispatcher implements EffectHandler {
   /** To be called after each call of the engine that may have effects. */
   after(): void {
     if (this.engine.isLost) return
-    this.engine.carryOut(this)
-    this.#arm()
+    try {
+      this.engine.carryOut(this)
+      this.#arm()
+    } catch (error) {
+      if (!(error instanceof EngineCrashError)) throw error
+    }
     this.#runTasks()
   }
 
@@ -422,6 +428,8 @@ export class Dispatcher implements EffectHandler {
 
   /** The instance is gone, and with it every flight: whoever waits is told. */
   #onCrash(cause: unknown): void {
+    if (!this.engine.isStranded) return
+    this.engine.forsake()
     const batches = this.openBatches
     const calls = this.#calls.filter((call) => call !== undefined)
     for (const load of this.#loads) if (load) load.isLive = false
@@ -429,7 +437,6 @@ export class Dispatcher implements EffectHandler {
     this.#batches = []
     this.#calls = []
     this.#openBatches = 0
-    this.engine.values = []
     this.#becomeIdle()
     if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer)
     this.#timer = undefined

@@ -3,13 +3,13 @@
 import { isObject, show } from './options/checks.js'
 
 /**
- * Reads `result`, telling `answer` of each key and value, keys that nobody asked for included, until it says no. Answers what is wrong with the shape,
- * if anything is; throws what an iterator throws.
+ * Reads `result`, telling `answer` of each key and value (keys that nobody asked for included), and of its place if it is one in an array, until it
+ * says no. Answers what is wrong with the shape, if anything is; throws what an iterator throws.
  */
 export async function readGroupResult(
   result: unknown,
   keys: readonly string[],
-  answer: (key: string, value: unknown) => boolean,
+  answer: (key: string, value: unknown, place?: number) => boolean,
 ): Promise<string | undefined> {
   if (Array.isArray(result)) {
     if (result.length !== keys.length) {
@@ -17,7 +17,7 @@ export async function readGroupResult(
     }
     // A hole is a key left out; an `undefined` that is there is a value.
     for (const [position, key] of keys.entries()) {
-      if (position in result && !answer(key, result[position])) return undefined
+      if (position in result && !answer(key, result[position], position)) return undefined
     }
     return undefined
   }

@@ -15,20 +15,29 @@ import { customGroupOf, numberGroups } from './grouping.js'
 import { Load } from './load.js'
 import type { BatchPerformanceMonitor } from './monitor.js'
 import { misuse } from './options/checks.js'
-import { type ResolvedBatchOptions, type ResolvedConfig, resolvePriority, verifyRequest } from './options/resolve.js'
+import { type ResolvedBatchOptions, type ResolvedConfig, resolvePriority, verifyKeyBytes, verifyRequest } from './options/resolve.js'
 import { PlainFetcher } from './plain.js'
 import { ACTIONS, planOf } from './plan.js'
 import { watch } from './signals.js'
 import { Tiers } from './storage/tiers.js'
 import type { BatchPlan, BatchRequest, PlannedRequest, StorageInput, TierEntry } from './types.js'
 
-/** Keys that cross at once: bounds the memory that a large batch takes in the engine for good. */
+/** Keys that cross at once, and their UTF-16 units but for the last key: bounds the memory that a large batch takes in the engine for good. */
 const KEYS_PER_CROSSING = 8192
+const UNITS_PER_CROSSING = 2 ** 22
 /** The slot in a look-up's answer. */
 const SLOT_MASK = FAILURE - 1
 
 type Requests = readonly BatchRequest<unknown>[]
 type Options = ResolvedBatchOptions<never>
+
+/** What a batch asks for, read once: a getter may say something else the next time, or ask the processor for something itself. */
+interface Asked {
+  readonly requests: Requests
+  readonly keys: readonly string[]
+  /** By position, of the requests that say anything of TTL, priority, tags or weight. */
+  readonly wishes: readonly (BatchRequest<unknown> | undefined)[] | undefined
+}
 
 export class Pipeline implements ResultListener {
   readonly config: ResolvedConfig
@@ -59,20 +68,19 @@ export class Pipeline implements ResultListener {
    * settle, or has settled, through `settle`. Throws for misuse, before any work is done.
    */
   begin(requests: Requests, options: Options, settle: Settle, caller: Caller | undefined): unknown[] | Batch {
-    const isPlain = verifyRequests(requests)
+    const asked = verifyRequests(requests, this.config.maxKeyBytes)
     if (options.signal?.aborted) throw options.signal.reason
     const { dispatcher } = this
-    if (!dispatcher.ensureAlive()) return this.#plain.begin(requests, options, settle)
-    return dispatcher.uninterrupted(() => this.#begin(requests, isPlain, options, settle, caller))
+    if (!dispatcher.ensureAlive()) return this.#plain.begin(requests, asked.keys, options, settle)
+    return dispatcher.uninterrupted(() => this.#begin(asked, options, settle, caller))
   }
 
   /** What `begin` would do. */
   plan(requests: Requests, options: Options): BatchPlan {
-    verifyRequests(requests)
+    const { keys } = verifyRequests(requests, this.config.maxKeyBytes)
     const { dispatcher } = this
     const actions: PlannedRequest['action'][] = []
-    for (let base = 0; base < requests.length; base += KEYS_PER_CROSSING) {
-      const size = Math.min(KEYS_PER_CROSSING, requests.length - base)
+    while (actions.length < keys.length) {
       if (!dispatcher.ensureAlive())
         return planOf(
           requests,
@@ -80,7 +88,7 @@ export class Pipeline implements ResultListener {
           options,
         )
       const { engine } = dispatcher
-      this.#writeKeys(requests, base, size)
+      const size = this.#writeKeys(keys, actions.length)
       engine.foresee(size, options.staleWhileRevalidate, dispatcher.now())
       for (let at = 0; at < size; at++) actions.push(ACTIONS[engine.words[at] as number] ?? 'fetch')
     }
@@ -106,30 +114,24 @@ export class Pipeline implements ResultListener {
     this.monitor.recordBatch(batch.metrics(this.dispatcher.now(), busyMs))
   }
 
-  #begin(requests: Requests, isPlain: boolean, options: Options, settle: Settle, caller: Caller | undefined): unknown[] | Batch {
+  #begin(asked: Asked, options: Options, settle: Settle, caller: Caller | undefined): unknown[] | Batch {
+    const { keys } = asked
     const { engine } = this.dispatcher
     const startedAt = this.dispatcher.now()
     const readMemory = readsMemory(options)
-    const count = requests.length
+    const count = keys.length
     const results: unknown[] = new Array(count)
     const led: Load[] = []
     const refreshAt: number[] = []
     let batch: Batch | undefined
     const begun = (): Batch => {
-      batch ??= new Batch(
-        requests.map((request) => request.key),
-        results,
-        options,
-        startedAt,
-        settle,
-      )
+      batch ??= new Batch(keys, results, options, startedAt, settle)
       return batch
     }
     // Somebody wants to hear of each hit, or hits are not handed over as they are.
     if (settle.answered !== undefined || options.isolation !== 'shared') begun()
-    for (let base = 0; base < count; base += KEYS_PER_CROSSING) {
-      const size = Math.min(KEYS_PER_CROSSING, count - base)
-      this.#writeKeys(requests, base, size)
+    for (let base = 0, size = 0; base < count; base += size) {
+      size = this.#writeKeys(keys, base)
       const missed = readMemory ? engine.lookup(size, options.staleWhileRevalidate, startedAt) : engine.missAll(size)
       const { words, values } = engine
       const missing: number[] = []
@@ -142,15 +144,10 @@ export class Pipeline implements ResultListener {
         } else if (word === MISS) missing.push(index)
         else this.#takeUnusual(begun(), index, word, refreshAt)
       }
-      if (missed > 0)
-        this.#admit(
-          this.#open(begun(), caller?.owner === this.dispatcher ? caller : undefined),
-          requests,
-          base,
-          missing,
-          isPlain,
-          led,
-        )
+      if (missed > 0) {
+        const open = this.#open(begun(), caller?.owner === this.dispatcher ? caller : undefined)
+        this.#admit(open, asked, base, missing, led)
+      }
     }
     if (batch === undefined) {
       this.monitor.recordHits(count, this.dispatcher, startedAt)
@@ -158,7 +155,7 @@ export class Pipeline implements ResultListener {
     }
     const { counts } = batch
     counts.hits = count - counts.led - counts.joined - counts.deduplicated - counts.stale
-    if (refreshAt.length > 0) this.#refresh(requests, refreshAt, options)
+    if (refreshAt.length > 0) this.#refresh(asked.requests, refreshAt, options)
     if (batch.id < 0) {
       this.onDone(batch, 0)
       batch.finish()
@@ -194,37 +191,42 @@ export class Pipeline implements ResultListener {
     return batch
   }
 
-  #writeKeys(requests: Requests, base: number, size: number): void {
+  /** Writes as many of the keys from `base` on as are to cross at once; answers how many. */
+  #writeKeys(keys: readonly string[], base: number): number {
     const { engine } = this.dispatcher
-    engine.begin(size)
+    const most = Math.min(KEYS_PER_CROSSING, keys.length - base)
+    engine.begin(most)
     const { words } = engine
     let joined = ''
-    for (let at = 0; at < size; at++) {
-      const { key } = requests[base + at] as BatchRequest<unknown>
+    let size = 0
+    for (; size < most && joined.length < UNITS_PER_CROSSING; size++) {
+      const key = keys[base + size] as string
       joined += key
-      words[at] = key.length
+      words[size] = key.length
     }
-    engine.writeKeys(joined, (at) => (requests[base + at] as BatchRequest<unknown>).key, size)
+    engine.writeKeys(joined, (at) => keys[base + at] as string, size)
+    return size
   }
 
   /** Lets the requests at `missing` wait: joining what is in flight, leading the rest. */
-  #admit(batch: Batch, requests: Requests, base: number, missing: readonly number[], isPlain: boolean, led: Load[]): void {
+  #admit(batch: Batch, { requests, wishes }: Asked, base: number, missing: readonly number[], led: Load[]): void {
     const { engine } = this.dispatcher
     const { options, counts } = batch
-    const hasWishes = !isPlain || options.cache === 'no-store'
+    const hasWishes = wishes !== undefined || options.cache === 'no-store' || options.priority !== undefined
     engine.begin(missing.length)
     if (hasWishes) {
       missing.forEach((index, position) => {
-        const { ttl, priority } = requests[index] as BatchRequest<unknown>
-        engine.words[position] = resolvePriority(priority)
-        engine.floats[position] = options.cache === 'no-store' ? 0 : (ttl ?? Number.NaN)
+        const wish = wishes?.[index]
+        engine.words[position] = resolvePriority(wish?.priority ?? options.priority)
+        engine.floats[position] = options.cache === 'no-store' ? 0 : (wish?.ttl ?? Number.NaN)
       })
     }
     const share = options.deduplication && options.cache !== 'only-if-cached'
     engine.admit(batch.id, base, hasWishes, share, missing.length)
     const scope = takeScope()
     const tagged: { flight: number; tags: readonly string[] }[] = []
-    const { words } = engine
+    // A copy: a request is of the caller's making, and reading its fetchFunction may do anything.
+    const words = engine.words.slice(0, missing.length * 2)
     missing.forEach((index, position) => {
       const flight = words[position * 2] as number
       const how = words[position * 2 + 1] as number
@@ -236,7 +238,8 @@ export class Pipeline implements ResultListener {
         counts.led++
       } else if (how === How.deduplicated) counts.deduplicated++
       else counts.joined++
-      if (request.tags !== undefined && how !== How.circular) tagged.push({ flight, tags: request.tags })
+      const tags = wishes?.[index]?.tags
+      if (tags !== undefined && how !== How.circular) tagged.push({ flight, tags })
     })
     for (const { flight, tags } of tagged) for (const tag of tags) engine.tagFlight(flight, tag)
     this.dispatcher.after()
@@ -338,7 +341,7 @@ export class Pipeline implements ResultListener {
       cache: 'reload',
       isolation: 'shared',
     }
-    const old = refreshAt.map((index) => ({ ...(requests[index] as BatchRequest<unknown>) }))
+    const old = refreshAt.map((index) => requests[index] as BatchRequest<unknown>)
     const settle: Settle = {
       resolve: (batch) => {
         for (const outcome of batch.outcomes()) {
@@ -362,30 +365,29 @@ function readsMemory({ deduplication, cache }: Options): boolean {
   return deduplication && (cache === 'default' || cache === 'only-if-cached')
 }
 
-/** Throws for the first request that is not one. Answers whether none says anything of TTL or priority. */
-function verifyRequests(requests: unknown): boolean {
+/** Throws for the first request that is not one. */
+function verifyRequests(requests: unknown, keyBytesMax: number): Asked {
   if (!Array.isArray(requests)) {
     throw misuse('requests', { expected: 'an array', outOfRange: false }, requests, 'ERR_INVALID_REQUESTS')
   }
-  let isPlain = true
-  for (let index = 0; index < requests.length; index++) {
-    const request = requests[index] as BatchRequest<unknown> | null | undefined
-    if (
-      typeof request !== 'object' ||
-      request === null ||
-      typeof request.key !== 'string' ||
-      typeof request.fetchFunction !== 'function'
-    ) {
-      verifyRequest(request, index)
-    } else if (
-      request.ttl !== undefined ||
-      request.priority !== undefined ||
-      request.tags !== undefined ||
-      request.weight !== undefined
-    ) {
-      verifyRequest(request, index)
-      isPlain = false
+  const { length } = requests
+  const keys: string[] = new Array(length)
+  // No string has more than three bytes per unit.
+  const unitsMax = Math.floor(keyBytesMax / 3)
+  let wishes: BatchRequest<unknown>[] | undefined
+  for (let index = 0; index < length; index++) {
+    const request = requests[index] as BatchRequest<unknown>
+    const key = request?.key
+    if (typeof key !== 'string' || typeof request.fetchFunction !== 'function') verifyRequest(request, index)
+    else if (key.length > unitsMax) verifyKeyBytes(`requests[${index}].key`, key, keyBytesMax)
+    keys[index] = key
+    const { ttl, priority, tags, weight } = request
+    if (ttl !== undefined || priority !== undefined || tags !== undefined || weight !== undefined) {
+      const wish = { key, fetchFunction: request.fetchFunction, ttl, priority, tags, weight }
+      verifyRequest(wish, index)
+      wishes ??= new Array(length)
+      wishes[index] = wish
     }
   }
-  return isPlain
+  return { requests: requests as Requests, keys, wishes }
 }

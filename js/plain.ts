@@ -30,8 +30,13 @@ export class PlainFetcher {
     this.#listener = listener
   }
 
-  begin(requests: readonly BatchRequest<unknown>[], options: ResolvedBatchOptions<never>, settle: Settle): Batch {
-    const keys = requests.map(({ key }) => key)
+  /** Begins a batch: `requests[i]` for `keys[i]`. */
+  begin(
+    requests: readonly BatchRequest<unknown>[],
+    keys: readonly string[],
+    options: ResolvedBatchOptions<never>,
+    settle: Settle,
+  ): Batch {
     const batch = new Batch(keys, new Array(keys.length), options, this.#clock.now(), settle)
     const { signal, timeoutMs } = options
     const timer =
@@ -84,7 +89,7 @@ export class PlainFetcher {
   /** Never rejects. */
   #fetch(request: BatchRequest<unknown>, timeoutMs: number): Promise<Answer> {
     const controller = new AbortController()
-    const caller = { owner: this, id: { place: 0, generation: 0 } }
+    const caller = { owner: this, id: { place: 0, generation: 0, instance: -1 } }
     const nested = this.#nested
     const context: FetchContext = {
       key: request.key,

@@ -23,6 +23,7 @@ import type {
   BatchRequest,
   CloseOptions,
   InvalidateTarget,
+  Priority,
   ProcessorEvents,
   ProcessorMetrics,
   SetEntry,
@@ -114,12 +115,8 @@ export class BatchProcessor {
    * the requests say otherwise. Resolves when all is done; what failed is not reported.
    */
   async prefetch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<void> {
-    const low = Array.isArray(requests)
-      ? (requests as BatchRequest<T>[]).map((request) =>
-          isObject(request) ? { ...request, priority: request.priority ?? 'low' } : request,
-        )
-      : requests
-    await this.getCachedDataBatchSettled(low as readonly BatchRequest<T>[], options)
+    const done = (): void => {}
+    await this.#run(requests, options, done, done, this.#caller(), 'low')
   }
 
   /** What `getCachedDataBatch` would do now. Does nothing; asks no tier. */
@@ -312,6 +309,7 @@ export class BatchProcessor {
     fromBatch: (batch: Batch) => R,
     fromHits: (results: unknown[]) => R,
     caller: Caller | undefined,
+    priority?: Priority,
   ): Promise<R> {
     return new Promise<R>((resolve, reject) => {
       const settle: Settle = {
@@ -324,7 +322,7 @@ export class BatchProcessor {
         },
         reject,
       }
-      const begun = this.#begin(requests, options, settle, caller)
+      const begun = this.#begin(requests, options, settle, caller, priority)
       if (!(begun instanceof Batch)) resolve(fromHits(begun))
     })
   }
@@ -334,9 +332,11 @@ export class BatchProcessor {
     options: BatchOptions<T> | undefined,
     settle: Settle,
     caller: Caller | undefined,
+    priority?: Priority,
   ): unknown[] | Batch {
     this.#ensureOpen()
-    const resolved = resolveBatchOptions(options, this.#pipeline.config)
+    const given = resolveBatchOptions(options, this.#pipeline.config)
+    const resolved = priority === undefined ? given : { ...given, priority }
     const heard = resolved.onProgress === undefined ? settle : this.#withProgress(settle, resolved.onProgress)
     return this.#pipeline.begin(requests as never, resolved as never, heard, caller)
   }

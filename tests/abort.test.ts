@@ -131,7 +131,7 @@ describe('the last who waits', () => {
     assert.equal(processor.memory.get('a'), 'new')
   })
 
-  test('leaves: what the callback rejects with afterwards is nobody\'s', async (t) => {
+  test("leaves: what the callback rejects with afterwards is nobody's", async (t) => {
     const { processor, source } = setUp(t)
     const controller = new AbortController()
     const asked = processor.getCachedData('a', source.fetch, { signal: controller.signal })
@@ -189,7 +189,10 @@ describe('a group', () => {
   test('that goes on for one key stores the others for later', async (t) => {
     const { processor, source } = setUp(t)
     const controller = new AbortController()
-    const leaving = processor.getCachedDataBatch(source.requests('g:a:1', 'g:a:2'), { ...grouped(source), signal: controller.signal })
+    const leaving = processor.getCachedDataBatch(source.requests('g:a:1', 'g:a:2'), {
+      ...grouped(source),
+      signal: controller.signal,
+    })
     const staying = processor.getCachedDataBatch(source.requests('g:a:2'))
     controller.abort('enough')
     await reasonOf(leaving)
@@ -232,10 +235,13 @@ describe('the listeners on a signal', () => {
     const { signal } = new AbortController()
     for (let round = 0; round < 10_000; round++) {
       const key = `${round % 100}`
-      const asked = processor.getCachedDataBatch([round % 3 === 0 ? { key, fetchFunction: () => Promise.reject(new Error('no')) } : ready(key, round)], {
-        signal,
-        cache: round % 2 === 0 ? 'reload' : 'default',
-      })
+      const asked = processor.getCachedDataBatch(
+        [round % 3 === 0 ? { key, fetchFunction: () => Promise.reject(new Error('no')) } : ready(key, round)],
+        {
+          signal,
+          cache: round % 2 === 0 ? 'reload' : 'default',
+        },
+      )
       await asked.catch(() => {})
     }
     assert.equal(listeners(signal), 0)

@@ -47,11 +47,14 @@ describe('fetchTimeoutMs', () => {
     assert.deepEqual(await asked, ['A', 'B'])
   })
 
-  test('drops what comes late: it is not stored, and a late rejection is nobody\'s', async (t) => {
+  test("drops what comes late: it is not stored, and a late rejection is nobody's", async (t) => {
     const { processor, source, clock } = setUp(t)
     const asked = processor.getCachedDataBatchSettled(source.requests('a', 'b'), { fetchTimeoutMs: 100 })
     await clock.advance(100)
-    assert.deepEqual((await asked).map(({ status }) => status), ['rejected', 'rejected'])
+    assert.deepEqual(
+      (await asked).map(({ status }) => status),
+      ['rejected', 'rejected'],
+    )
     source.call(0).resolve('late')
     source.call(1).reject(new Error('late'))
     await drained()
@@ -77,7 +80,10 @@ describe('fetchTimeoutMs', () => {
     const asked = processor.getCachedDataBatchSettled(source.requests('a', 'b', 'c'), { maxConcurrency: 1, fetchTimeoutMs: 100 })
     await clock.advance(250)
     source.call(2).resolve('C')
-    assert.deepEqual((await asked).map(({ status }) => status), ['rejected', 'rejected', 'fulfilled'])
+    assert.deepEqual(
+      (await asked).map(({ status }) => status),
+      ['rejected', 'rejected', 'fulfilled'],
+    )
   })
 
   test('of Infinity is none, and sets no timer', async (t) => {
@@ -123,7 +129,10 @@ describe('fetchTimeoutMs', () => {
     const [one, two] = await asked
     assert.equal(one?.status === 'fulfilled' && one.value, 'one')
     assert.equal(two?.status === 'rejected' && (two.reason as Error).message, 'the group fetch of "g:a" failed for "g:a:2"')
-    assert.equal(two?.status === 'rejected' && ((two.reason as Error).cause as Error).message, '"g:a" was not fetched within 100 ms')
+    assert.equal(
+      two?.status === 'rejected' && ((two.reason as Error).cause as Error).message,
+      '"g:a" was not fetched within 100 ms',
+    )
     source.groupCall(0).resolve(['late', 'late'])
     await drained()
     assert.deepEqual([...processor.memory.keys()], ['g:a:1'])
@@ -239,8 +248,14 @@ describe('timers', () => {
 
   test('are none for a batch whose keys are all in memory', async (t) => {
     const { processor, source, clock } = setUp(t)
-    await processor.mset([{ key: 'a', value: 'A' }, { key: 'b', value: 'B' }])
-    assert.deepEqual(await processor.getCachedDataBatch(source.requests('a', 'b'), { timeoutMs: 10, fetchTimeoutMs: 10 }), ['A', 'B'])
+    await processor.mset([
+      { key: 'a', value: 'A' },
+      { key: 'b', value: 'B' },
+    ])
+    assert.deepEqual(await processor.getCachedDataBatch(source.requests('a', 'b'), { timeoutMs: 10, fetchTimeoutMs: 10 }), [
+      'A',
+      'B',
+    ])
     assert.deepEqual(clock.asked, [])
   })
 })

@@ -9,7 +9,12 @@ describe('a key that is asked for several times', () => {
   test('within a batch is fetched once, by the first fetchFunction, and answered at every position', async (t) => {
     const { processor } = setUp(t)
     const value = { fresh: true }
-    const results = await processor.getCachedDataBatch<unknown>([ready('a', value), ready('b', 'b'), ready('a', 'never'), ready('a', 'never')])
+    const results = await processor.getCachedDataBatch<unknown>([
+      ready('a', value),
+      ready('b', 'b'),
+      ready('a', 'never'),
+      ready('a', 'never'),
+    ])
     assert.deepEqual(results, [value, 'b', value, value])
     assert.equal(results[0], value)
     assert.equal(results[2], value)
@@ -38,7 +43,9 @@ describe('a key that is asked for several times', () => {
 
   test('ten thousand times in one batch has ten thousand aligned results of one load', async (t) => {
     const { processor, source } = setUp(t)
-    const asked = processor.getCachedDataBatch(Array.from({ length: 10_000 }, (_, index) => source.request(index % 2 === 0 ? 'even' : 'odd')))
+    const asked = processor.getCachedDataBatch(
+      Array.from({ length: 10_000 }, (_, index) => source.request(index % 2 === 0 ? 'even' : 'odd')),
+    )
     assert.deepEqual(source.keys, ['even', 'odd'])
     for (const call of source.calls) call.resolve(call.key)
     const results = await asked

@@ -12,7 +12,20 @@ describe('what a fetchFunction answers', () => {
     assert.equal(processor.memory.get('a'), 42)
   })
 
-  for (const value of [0, '', false, Number.NaN, -0, 10n, Symbol('s'), () => 1, new Map(), new Date(0), Buffer.from('x'), new Error('a value')]) {
+  for (const value of [
+    0,
+    '',
+    false,
+    Number.NaN,
+    -0,
+    10n,
+    Symbol('s'),
+    () => 1,
+    new Map(),
+    new Date(0),
+    Buffer.from('x'),
+    new Error('a value'),
+  ]) {
     test(`${String(value) || 'the empty string'} (${typeof value}) is a value like any other, kept by identity`, async (t) => {
       const { processor } = setUp(t)
       assert.ok(Object.is(await processor.getCachedData<unknown>('a', async () => value), value))
@@ -106,9 +119,7 @@ describe('how a fetchFunction fails', () => {
       assert.equal(own, reason)
       assert.equal(error.code, 'ERR_BATCH_FAILED')
       assert.deepEqual(error.errors, [reason, reason])
-      assert.deepEqual(await settled, [
-        { index: 0, key: 'a', status: 'rejected', reason, source: 'joined', ms: 0, attempts: 1 },
-      ])
+      assert.deepEqual(await settled, [{ index: 0, key: 'a', status: 'rejected', reason, source: 'joined', ms: 0, attempts: 1 }])
       assert.equal(processor.memory.size, 0)
     })
   }
@@ -122,7 +133,10 @@ describe('how a fetchFunction fails', () => {
     })
     const hollow = Object.create(null) as object
     const error = (await reasonOf(
-      processor.getCachedDataBatch([{ key: 'a', fetchFunction: () => Promise.reject(hostile) }, { key: 'b', fetchFunction: () => Promise.reject(hollow) }]),
+      processor.getCachedDataBatch([
+        { key: 'a', fetchFunction: () => Promise.reject(hostile) },
+        { key: 'b', fetchFunction: () => Promise.reject(hollow) },
+      ]),
     )) as BatchError
     assert.equal(error.message, '2 of 2 requests failed, first "a": a reason that cannot be shown')
     assert.equal(error.errors[0], hostile)
@@ -147,7 +161,10 @@ describe('how a fetchFunction fails', () => {
 
 describe('a value that can be read only once', () => {
   const stream = () => new ReadableStream()
-  for (const [name, make] of [['Response', () => new Response('body')], ['ReadableStream', stream]] as const) {
+  for (const [name, make] of [
+    ['Response', () => new Response('body')],
+    ['ReadableStream', stream],
+  ] as const) {
     test(`${name}: one request gets it, and it is not stored`, async (t) => {
       const { processor } = setUp(t)
       const value = make()

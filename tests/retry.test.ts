@@ -37,7 +37,10 @@ describe('retry', () => {
     source.call(-1).resolve('A')
     const [outcome] = await asked
     assert.deepEqual(outcome, { index: 0, key: 'a', status: 'fulfilled', value: 'A', source: 'fetch', ms: 700, attempts: 4 })
-    assert.deepEqual(source.calls.map(({ context }) => context.attempt), [1, 2, 3, 4])
+    assert.deepEqual(
+      source.calls.map(({ context }) => context.attempt),
+      [1, 2, 3, 4],
+    )
     const { led, calls, retried, succeeded } = await processor.metrics()
     assert.deepEqual({ led, calls, retried, succeeded }, { led: 1, calls: 4, retried: 3, succeeded: 1 })
   })
@@ -103,7 +106,10 @@ describe('retry', () => {
     const asked = processor.getCachedDataBatch(source.requests('g:a:1', 'g:a:2'), { groupFetch: source.groupFetch, retry: FIRM })
     source.groupCall(0).resolve([new Error('not this one'), 'two'])
     await clock.advance(100)
-    assert.deepEqual(source.calls.map(({ key, context }) => [key, context.attempt]), [['g:a:1', 2]])
+    assert.deepEqual(
+      source.calls.map(({ key, context }) => [key, context.attempt]),
+      [['g:a:1', 2]],
+    )
     source.call(0).resolve('one')
     assert.deepEqual(await asked, ['one', 'two'])
   })
@@ -139,7 +145,12 @@ describe('retryable', () => {
   })
 
   for (const [what, retryable] of [
-    ['throws', () => { throw new Error('in retryable') }],
+    [
+      'throws',
+      () => {
+        throw new Error('in retryable')
+      },
+    ],
     ['answers something truthy that is not true', () => 1 as unknown as boolean],
     ['answers a promise', () => Promise.resolve(true) as unknown as boolean],
   ] as const) {
@@ -173,7 +184,15 @@ describe('retryAfterMs of an error', () => {
       throw new Error('no hint')
     },
   })
-  for (const reason of [{ retryAfterMs: Number.NaN }, { retryAfterMs: -1 }, { retryAfterMs: '5' }, { retryAfterMs: Number.POSITIVE_INFINITY }, hostile, null, undefined]) {
+  for (const reason of [
+    { retryAfterMs: Number.NaN },
+    { retryAfterMs: -1 },
+    { retryAfterMs: '5' },
+    { retryAfterMs: Number.POSITIVE_INFINITY },
+    hostile,
+    null,
+    undefined,
+  ]) {
     test(`is passed over where it is no duration: ${reason === hostile ? 'a getter that throws' : JSON.stringify(reason)} ${String(Object.values(reason ?? {})[0])}`, async (t) => {
       const bench = setUp(t)
       const { processor, source, clock } = bench
@@ -254,7 +273,7 @@ test('the retry of the config is the default, and a batch changes of it what it 
   assert.equal(await other, 'no')
 })
 
-test('a retried failure is no error of ours', async (t) => {
+test('the error of a fetch is handed over as it is, not wrapped', async (t) => {
   const { processor, source } = setUp(t)
   const asked = reasonOf(processor.getCachedData('a', source.fetch))
   source.call(0).reject(new Error('theirs'))

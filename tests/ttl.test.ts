@@ -129,7 +129,12 @@ describe('a ttl that is none', () => {
     test(`${shown} is no ttl of an entry or of the config either`, async (t) => {
       const { processor } = setUp(t)
       const expected = `expected milliseconds of at least 0, or Infinity, received ${shown}`
-      const inEntry = thrownBy(() => processor.memory.mset([{ key: 'a', value: 1 }, { key: 'b', value: 2, ttl: ttl as number }]))
+      const inEntry = thrownBy(() =>
+        processor.memory.mset([
+          { key: 'a', value: 1 },
+          { key: 'b', value: 2, ttl: ttl as number },
+        ]),
+      )
       assert.equal((inEntry as Error).message, `entries[1].ttl: ${expected}`)
       assert.equal(processor.memory.size, 0)
       const inConfig = thrownBy(() => setUp(t, { ttl: ttl as number }))

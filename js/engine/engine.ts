@@ -8,7 +8,7 @@
 
 import type { Core } from '../../pkg/engine.js'
 import { EngineCrashError, InvalidRangeError } from '../errors.js'
-import { createCore, currentGeneration, retireInstance } from './instance.js'
+import { createCore, currentGeneration, lastCause, retireInstance } from './instance.js'
 import { measure, read, write, writeIllFormed } from './keys.js'
 
 declare const brand: unique symbol
@@ -17,10 +17,14 @@ export type Slot = number & { [brand]?: 'slot' }
 export type FlightId = number & { [brand]?: 'flight' }
 export type BatchId = number & { [brand]?: 'batch' }
 
-/** One run of a callback: its place, which is used again, and the generation that tells its tenants apart. */
+/**
+ * One run of a callback: its place, which is used again, and the generation that tells its tenants apart, both in one instance: callbacks
+ * outlive it.
+ */
 export interface CallId {
   readonly place: number
   readonly generation: number
+  readonly instance: number
 }
 
 /** In a look-up's answer: not resident. */
@@ -114,6 +118,7 @@ export const NO_STATS = {
 
 export type EngineStats = Readonly<typeof NO_STATS>
 
+const NO_CALL: CallId = { place: NONE, generation: 0, instance: 0 }
 /** Offset of the deadline in the mail, in doubles. */
 const DEADLINE_AT = 1
 /** Words of an effect: its tag and up to three fields. */
@@ -129,6 +134,7 @@ export class Engine {
 
   readonly #config: EngineConfig
   readonly #keyBytesMax: number
+  readonly #onCrash: (cause: unknown) => void
   #core!: Core
   #memory!: WebAssembly.Memory
   #generation = -1
@@ -137,14 +143,27 @@ export class Engine {
   #mail = new Uint32Array(0)
   #mailFloats = new Float64Array(0)
 
-  constructor(config: EngineConfig, keyBytesMax: number) {
+  /** `onCrash` is called when a call of this engine has crashed, and the instance is retired. */
+  constructor(config: EngineConfig, keyBytesMax: number, onCrash: (cause: unknown) => void) {
     this.#config = config
     this.#keyBytesMax = keyBytesMax
+    this.#onCrash = onCrash
   }
 
   /** Whether this engine has no state: it was lost with a crashed instance, or it was never used. */
   get isLost(): boolean {
     return this.#generation !== currentGeneration()
+  }
+
+  /** Whether it was lost with a crashed instance, and `forsake` was not called since. */
+  get isStranded(): boolean {
+    return this.#generation >= 0 && this.isLost
+  }
+
+  /** Lets go of what it had before it was lost. */
+  forsake(): void {
+    this.#generation = -1
+    this.values = []
   }
 
   /** Makes the engine, empty, in the living instance. Throws `WasmUnavailableError` where there can be none. */
@@ -191,6 +210,7 @@ export class Engine {
   /** Looks up the keys written, whose lengths are in `words`; puts slots there. Answers how many missed. */
   lookup(count: number, stale: number, now: number): number {
     try {
+      this.#verifyAlive()
       const missed = this.#core.lookup(count, stale, now)
       if (this.#buffer !== this.#memory.buffer) this.#takeViews()
       return missed
@@ -214,7 +234,8 @@ export class Engine {
     // In the order of `Core::open` in src/bindings.rs.
     const numbers = [maxConcurrency, fetchTimeoutMs, queueTimeoutMs, timeoutMs, attempts, backoffMs, maxBackoffMs]
     this.floats.set([...numbers, jitter, staleIfError, finishesOrphans])
-    return this.#call(() => this.#core.open(parent?.place ?? NONE, parent?.generation ?? 0, now))
+    const { place, generation } = parent?.instance === this.#generation ? parent : NO_CALL
+    return this.#call(() => this.#core.open(place, generation, now))
   }
 
   /** After a look-up: `words` and `floats` have priorities and TTLs if `each`; `words` gets flight and `How`, for each that missed. */
@@ -235,6 +256,7 @@ export class Engine {
   /** Answers whether the outcome was still of use. */
   settle(call: CallId, flight: FlightId, outcome: number, weight: number, hint: number, now: number): boolean {
     try {
+      this.#verifyAlive()
       return this.#core.settle(call.place, call.generation, flight, outcome, weight, hint, now)
     } catch (error) {
       throw this.#crash(error)
@@ -255,6 +277,7 @@ export class Engine {
   }
 
   ended(call: CallId, now: number): void {
+    if (call.instance !== this.#generation) return
     this.#call(() => this.#core.ended(call.place, call.generation, now))
   }
 
@@ -269,6 +292,7 @@ export class Engine {
   /** The slot of the key written, as a reader gets it, or `MISS`. */
   get(bytes: number, now: number): Slot {
     try {
+      this.#verifyAlive()
       return this.#core.get(bytes, now) >>> 0
     } catch (error) {
       throw this.#crash(error)
@@ -367,6 +391,7 @@ export class Engine {
     const list = new Uint32Array(this.#memory.buffer, this.#mail[0], count * EFFECT_WORDS)
     const singles = new Float32Array(list.buffer, list.byteOffset, list.length)
     const { values } = this
+    const idOf = (place: number, generation: number): CallId => ({ place, generation, instance: this.#generation })
     for (let at = 0; at < list.length; at += EFFECT_WORDS) {
       const a = list[at + 1] as number
       const b = list[at + 2] as number
@@ -374,10 +399,10 @@ export class Engine {
       // The tags of `Effect` in src/engine/effect.rs.
       switch (list[at]) {
         case 0:
-          handler.startOne({ place: a, generation: b }, c)
+          handler.startOne(idOf(a, b), c)
           break
         case 1:
-          handler.startGroup({ place: a, generation: b }, members(list, at, c))
+          handler.startGroup(idOf(a, b), members(list, at, c))
           break
         case 3:
           handler.deliver(a, b, c, true)
@@ -395,10 +420,10 @@ export class Engine {
           values[a] = undefined
           break
         case 8:
-          handler.abort({ place: a, generation: b })
+          handler.abort(idOf(a, b))
           break
         case 9:
-          handler.timeOut({ place: a, generation: b })
+          handler.timeOut(idOf(a, b))
           break
         case 10:
           handler.timeOutBatch(a)
@@ -413,7 +438,7 @@ export class Engine {
           handler.deliverStale(a, b, values[c])
           break
         case 14:
-          handler.timeOutQueued({ place: a, generation: b }, members(list, at, c))
+          handler.timeOutQueued(idOf(a, b), members(list, at, c))
           break
         case 15:
           values[a] = handler.storedFailure(b)
@@ -488,14 +513,23 @@ export class Engine {
 
   #call<R>(run: () => R): R {
     try {
+      this.#verifyAlive()
       return run()
     } catch (error) {
       throw this.#crash(error)
     }
   }
 
+  /** What is of a lost instance is not called: its pointers mean something else in the one that lives. */
+  #verifyAlive(): void {
+    if (this.isLost) throw lastCause()
+  }
+
   #crash(error: unknown): Error {
-    if (!this.isLost) retireInstance(error)
+    if (!this.isLost) {
+      retireInstance(error)
+      this.#onCrash(error)
+    }
     return new EngineCrashError(error)
   }
 }

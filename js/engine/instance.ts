@@ -7,13 +7,14 @@
 
 import { compile } from '#wasm'
 import { __wbg_reset_state, Core, type InitOutput, initSync } from '../../pkg/engine.js'
-import { WasmUnavailableError } from '../errors.js'
+import { EngineCrashError, WasmUnavailableError } from '../errors.js'
 import type { EngineConfig } from './engine.js'
 
 let module: WebAssembly.Module | undefined
 let output: InitOutput | undefined
 let generation = 0
 let retired = false
+let cause: unknown
 const listeners = new Set<(cause: unknown) => void>()
 
 /** How many instances there have been; what was made under another number is gone. */
@@ -25,21 +26,24 @@ export function currentGeneration(): number {
 export function createCore(config: EngineConfig): { core: Core; memory: WebAssembly.Memory; generation: number } {
   const { memory } = start()
   // In the order of `Core::new` in src/bindings.rs.
-  const core = new Core(
-    Float64Array.of(
-      config.maxEntries,
-      config.maxWeight,
-      config.ttl,
-      config.negativeTtl ?? -1,
-      config.errorTtl,
-      config.ttlJitter,
-      config.slidingTtl ? 1 : 0,
-      config.earlyRefresh,
-      config.retryBudget.ratio,
-      config.retryBudget.burst,
-    ),
+  const numbers = Float64Array.of(
+    config.maxEntries,
+    config.maxWeight,
+    config.ttl,
+    config.negativeTtl ?? -1,
+    config.errorTtl,
+    config.ttlJitter,
+    config.slidingTtl ? 1 : 0,
+    config.earlyRefresh,
+    config.retryBudget.ratio,
+    config.retryBudget.burst,
   )
-  return { core, memory, generation }
+  try {
+    return { core: new Core(numbers), memory, generation }
+  } catch (error) {
+    retireInstance(error)
+    throw new EngineCrashError(error)
+  }
 }
 
 /** Calls `listener` when the instance is lost. Answers how to stop that. */
@@ -48,21 +52,25 @@ export function onRetire(listener: (cause: unknown) => void): () => void {
   return () => listeners.delete(listener)
 }
 
+/** What ended the generation before this one. */
+export function lastCause(): unknown {
+  return cause
+}
+
 /** The instance has trapped: nothing of it may be called, not even to free it. */
-export function retireInstance(cause: unknown): void {
+export function retireInstance(why: unknown): void {
   retired = true
   generation++
-  for (const listener of [...listeners]) listener(cause)
+  cause = why
+  for (const listener of [...listeners]) listener(why)
 }
 
 function start(): InitOutput {
   try {
-    if (output === undefined) {
-      module ??= compile()
-      output = initSync({ module })
-    } else if (retired) {
-      __wbg_reset_state()
-    }
+    module ??= compile()
+    if (retired && output !== undefined) __wbg_reset_state()
+    // Once there is an instance, this only answers its exports: those of the one that lives, memory included.
+    output = initSync({ module })
     retired = false
     return output
   } catch (error) {

@@ -18,6 +18,8 @@ import type {
   Priority,
   StorageInput,
 } from '../types.js'
+import { measure } from '../engine/keys.js'
+import { InvalidRangeError } from '../errors.js'
 import { isObject, misuse, verify } from './checks.js'
 import { BATCH_OPTIONS, CONFIG_OPTIONS, type Declaration, REQUEST_FIELDS } from './declarations.js'
 import { DEFAULT_RETRY, DEFAULT_RETRY_BUDGET, type ResolvedRetry, type ResolvedRetryBudget } from './retry.js'
@@ -44,6 +46,8 @@ export interface ResolvedBatchOptions<T = unknown> {
   readonly cache: CacheMode
   readonly staleWhileRevalidate: number
   readonly staleIfError: number
+  /** Of requests that do not say; only `prefetch` has another than `'normal'`. */
+  readonly priority?: Priority
 }
 
 export interface ResolvedConfig {
@@ -112,6 +116,14 @@ export function verifyRequest(request: unknown, index: number): asserts request 
     const value = request[name]
     if (value === undefined && name !== 'key' && name !== 'fetchFunction') continue
     verify(`${where}.${name}`, value, check, name === 'key' ? 'ERR_INVALID_KEY' : 'ERR_INVALID_REQUESTS')
+  }
+}
+
+/** Throws for a key that takes more bytes than it may. */
+export function verifyKeyBytes(where: string, key: string, bytesMax: number): void {
+  const bytes = Math.abs(measure(key))
+  if (bytes > bytesMax) {
+    throw new InvalidRangeError(`${where}: expected at most ${bytesMax} bytes, received ${bytes}`, 'ERR_KEY_TOO_LARGE')
   }
 }
 

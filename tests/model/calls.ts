@@ -2,7 +2,7 @@
 
 import { Landing } from './landing.js'
 import { type Load, type ModelBatch, type ModelCall, type Outcome, show } from './loads.js'
-import { type Answer, type Behaviour, RETRY_AFTER_MS, type Setting } from './operations.js'
+import { type Answer, RETRY_AFTER_MS, type Setting } from './operations.js'
 import { answerAt, groupKeyOf, membersOf, reasonOf, remove, take, takeAll, valueFor } from './rules.js'
 
 export const BACKOFF_MS = 10
@@ -135,11 +135,12 @@ export abstract class Calls extends Landing {
     const { number } = call
     if (answer.fails) return this.#failGroup(call, reasonOf(answer.error, 'group', number))
     const isShapeless = answer.shape === 'short array' || answer.shape === 'number'
-    for (const [key, value] of isShapeless ? [] : membersOf(keys, answer)) {
+    for (const member of isShapeless ? [] : membersOf(keys, answer)) {
       if (call.isAbandoned) break
-      for (const load of take(call, key)) {
-        if (value === 'plain' || value === 'final') this.#fail(call, load, reasonOf(value, key, number))
-        else this.#succeed(call, load, valueFor(value as Behaviour['value'], key, number))
+      const { key, kind } = member
+      for (const load of take(call, member)) {
+        if (kind === 'plain' || kind === 'final') this.#fail(call, load, reasonOf(kind, key, number))
+        else this.#succeed(call, load, valueFor(kind, key, number))
         this.runTasks()
       }
     }

@@ -21,12 +21,19 @@ export function reasonOf(kind: ErrorKind, what: string, number: number): string 
   return `${name}: ${what}!${number}`
 }
 
+/** What a group's callback answers for one key: of the load at `place`, or of all loads of the key. */
+export interface Member {
+  readonly key: string
+  readonly place: number | undefined
+  readonly kind: Exclude<MemberAnswer, 'missing'>
+}
+
 /** What a group's callback answers for each of its keys, in order. */
-export function membersOf(keys: readonly string[], { members, shape }: Answer): [string, Exclude<MemberAnswer, 'missing'>][] {
-  const pairs = keys.map((key, at) => [key, members[at % members.length] as MemberAnswer] as const)
-  const given = pairs.filter((pair): pair is [string, Exclude<MemberAnswer, 'missing'>] => pair[1] !== 'missing')
+export function membersOf(keys: readonly string[], { members, shape }: Answer): Member[] {
+  const all = keys.map((key, at) => ({ key, kind: members[at % members.length], place: shape === 'array' ? at : undefined }))
+  const given = all.filter((member): member is Member => member.kind !== 'missing')
   // By key, the last one counts; in an order, all are said, and the first is heard.
-  return shape === 'map' || shape === 'object' ? [...new Map(given)] : given
+  return shape === 'map' || shape === 'object' ? [...new Map(given.map((member) => [member.key, member])).values()] : given
 }
 
 /** The `customGrouper`: throws for one of the keys, leaves another alone. */
@@ -74,11 +81,12 @@ export function groupKeyOf(call: ModelCall): string | undefined {
   return first === undefined ? undefined : (first.group ?? groupOf(first.key, 'prefix'))
 }
 
-/** Takes the loads of `key` that still miss an answer of their group. */
-export function take(call: ModelCall, key: string): Load[] {
+/** Takes the loads that `member` answers, of those that still miss an answer of their group. */
+export function take(call: ModelCall, { key, place }: Member): Load[] {
   const loads = call.missing.get(key) ?? []
-  call.missing.delete(key)
-  return loads
+  const meant = loads.filter((load) => place === undefined || load === call.loads[place])
+  for (const load of meant) remove(loads, load)
+  return meant
 }
 
 export function takeAll(call: ModelCall): Load[] {

@@ -24,28 +24,26 @@ export function errorOf(reason: string): unknown {
 
 /** What a group's callback answers, in the shape it is to have. */
 export function groupResultOf(keys: readonly string[], answer: Answer, number: number): unknown {
-  const { shape, members } = answer
+  const { shape } = answer
   if (shape === 'number') return 42
   if (shape === 'short array') return keys.slice(1)
-  const isError = (kind: string): kind is 'plain' | 'final' => kind === 'plain' || kind === 'final'
-  const pairs = membersOf(keys, answer).map(
-    ([key, kind]) => [key, isError(kind) ? errorOf(reasonOf(kind, key, number)) : valueFor(kind, key, number)] as const,
-  )
+  const answers = membersOf(keys, answer).map(({ key, place, kind }) => ({
+    key,
+    place,
+    value: kind === 'plain' || kind === 'final' ? errorOf(reasonOf(kind, key, number)) : valueFor(kind, key, number),
+  }))
+  if (shape === 'array') {
+    const array = new Array<unknown>(keys.length)
+    for (const { place = 0, value } of answers) array[place] = value
+    return array
+  }
+  const pairs = answers.map(({ key, value }) => [key, value] as const)
   if (shape === 'map') return new Map(pairs)
   if (shape === 'object') return Object.fromEntries(pairs)
   if (shape === 'iterable') return pairs.values()
-  if (shape === 'async') {
-    return (async function* () {
-      yield* pairs
-    })()
-  }
-  const array = new Array<unknown>(keys.length)
-  for (const [at, key] of keys.entries()) {
-    const kind = members[at % members.length]
-    if (kind === undefined || kind === 'missing') continue
-    array[at] = isError(kind) ? errorOf(reasonOf(kind, key, number)) : valueFor(kind, key, number)
-  }
-  return array
+  return (async function* () {
+    yield* pairs
+  })()
 }
 
 export function describeOutcomes(outcomes: readonly BatchOutcome<unknown>[]): string {

@@ -2,7 +2,19 @@
 
 import type { BatchOptions, BatchRequest, FetchContext, GroupFetchContext, GroupResult } from '../../js/index.js'
 import { type Asked, type History, type Run, Thrown, type Value } from './history.js'
-import { type Behaviour, type CallSpec, type GroupSpec, type Member, type Nested, type OnAbort, type RequestSpec, type Touch, type When, TAGS, keyAt } from './program.js'
+import {
+  type Behaviour,
+  type CallSpec,
+  type GroupSpec,
+  keyAt,
+  type Member,
+  type Nested,
+  type OnAbort,
+  type RequestSpec,
+  TAGS,
+  type Touch,
+  type When,
+} from './program.js'
 import type { Scheduler } from './scheduler.js'
 
 /** The processor's calls: its own, or those of a callback's context. */
@@ -56,13 +68,15 @@ export class Callbacks {
       ...rest,
       key: keyAt(key),
       ...(named && { tags: named }),
-      fetchFunction: (context) => this.#fetch(keyAt(key), named ?? [], tries[Math.min(context.attempt, tries.length) - 1] as Behaviour, context),
+      fetchFunction: (context) =>
+        this.#fetch(keyAt(key), named ?? [], tries[Math.min(context.attempt, tries.length) - 1] as Behaviour, context),
     }
   }
 
   #fetch(key: string, tags: readonly string[], behaviour: Behaviour, context: FetchContext): unknown {
     const { history } = this.#world
-    if (context.key !== key) history.violate('alien', `the callback of ${JSON.stringify(key)} was called for ${JSON.stringify(context.key)}`)
+    if (context.key !== key)
+      history.violate('alien', `the callback of ${JSON.stringify(key)} was called for ${JSON.stringify(context.key)}`)
     const run = history.begin(this.#asked, [key], () => context.signal)
     if (behaviour.first !== undefined) this.#world.touch(behaviour.first)
     const answer = (cause?: unknown): unknown => {
@@ -96,12 +110,17 @@ export class Callbacks {
     })
   }
 
-  #fetchGroup(spec: GroupSpec, onMissing: string | undefined, context: GroupFetchContext<unknown>): Promise<GroupResult<unknown>> | GroupResult<unknown> {
+  #fetchGroup(
+    spec: GroupSpec,
+    onMissing: string | undefined,
+    context: GroupFetchContext<unknown>,
+  ): Promise<GroupResult<unknown>> | GroupResult<unknown> {
     const { history } = this.#world
     const { keys, requests } = context
     keys.forEach((key, at) => {
       const isOurs = this.requests.some(({ fetchFunction }) => fetchFunction === requests[at]?.fetchFunction)
-      if (requests[at]?.key !== key || !isOurs) history.violate('alien', `a group's request ${at} is not that of ${JSON.stringify(key)}`)
+      if (requests[at]?.key !== key || !isOurs)
+        history.violate('alien', `a group's request ${at} is not that of ${JSON.stringify(key)}`)
     })
     const run = history.begin(this.#asked, keys, () => context.signal)
     if (onMissing === 'null') for (const key of keys) history.nothing(key, null)
@@ -124,9 +143,12 @@ export class Callbacks {
   #groupResult(spec: GroupSpec, run: Run, keys: readonly string[]): GroupResult<unknown> {
     const { history } = this.#world
     const member = (at: number): Member => spec.members[at % spec.members.length] as Member
-    const extra: [string, unknown][] = spec.extra === undefined ? [] : [[keyAt(spec.extra), this.#member(run, keyAt(spec.extra), 'value')]]
+    const extra: [string, unknown][] =
+      spec.extra === undefined ? [] : [[keyAt(spec.extra), this.#member(run, keyAt(spec.extra), 'value')]]
     if (spec.shape === 'stream') return this.#stream(spec, run, keys, extra)
-    const pairs = keys.flatMap((key, at): [string, unknown][] => (member(at) === 'missing' ? [] : [[key, this.#member(run, key, member(at))]]))
+    const pairs = keys.flatMap((key, at): [string, unknown][] =>
+      member(at) === 'missing' ? [] : [[key, this.#member(run, key, member(at))]],
+    )
     history.end(run)
     switch (spec.shape) {
       case 'map':
@@ -150,10 +172,18 @@ export class Callbacks {
     }
   }
 
-  async *#stream(spec: GroupSpec, run: Run, keys: readonly string[], extra: [string, unknown][]): AsyncGenerator<[string, unknown]> {
+  async *#stream(
+    spec: GroupSpec,
+    run: Run,
+    keys: readonly string[],
+    extra: [string, unknown][],
+  ): AsyncGenerator<[string, unknown]> {
     const { history } = this.#world
     try {
-      for (const pair of extra) yield pair
+      for (const pair of extra) {
+        history.answered(run, pair[0])
+        yield pair
+      }
       let given = 0
       for (const [at, key] of keys.entries()) {
         const member = spec.members[at % spec.members.length] as Member
@@ -178,8 +208,14 @@ export class Callbacks {
       return nothing
     }
     const tags = this.#requests.filter((spec) => keyAt(spec.key) === key).flatMap((spec) => spec.tags ?? [])
-    const shared = [...new Set(tags)].filter((tag) => this.#requests.every((spec) => keyAt(spec.key) !== key || spec.tags?.includes(tag)))
-    const { truth, load } = history.truth(key, run.begun, shared.map((tag) => TAGS[tag] as string))
+    const shared = [...new Set(tags)].filter((tag) =>
+      this.#requests.every((spec) => keyAt(spec.key) !== key || spec.tags?.includes(tag)),
+    )
+    const { truth, load } = history.truth(
+      key,
+      run.begun,
+      shared.map((tag) => TAGS[tag] as string),
+    )
     truth.landed = history.stamp()
     return member === 'error' ? new Thrown(key, load) : ({ key, load } satisfies Value)
   }
@@ -196,7 +232,10 @@ export class Callbacks {
     )
     const back = settled.then((failure) => {
       run.nested--
-      if (!run.isOver) history.checkLimit(run.asked, `a callback of call ${run.asked.number} went on`)
+      // Cut short, it cannot wait for a slot first.
+      const { signal, timeoutMs, failFast } = nested.call.options
+      if (failure !== undefined && (signal !== undefined || timeoutMs !== undefined || failFast)) run.isUnslotted = true
+      if (!run.isOver && !run.isUnslotted) history.checkLimit(run.asked, `a callback of call ${run.asked.number} went on`)
       return failure
     })
     return nested.isAwaited ? back : undefined
@@ -207,16 +246,23 @@ export class Callbacks {
     if (onAbort === 'ignore') return body()
     return new Promise((resolve, reject) => {
       const { signal } = context
+      // A stream that was answered goes on by itself.
+      let hasAnswered = false
       const stop = (): void => {
+        if (hasAnswered) return
         if (!run.isOver) this.#world.history.end(run)
         reject(signal.reason)
       }
-      const late = (): void => {
+      const onSignal = (): void => {
         if (onAbort === 'obey') stop()
         else this.#world.scheduler.in(onAbort as number, stop)
       }
-      signal.addEventListener('abort', late, { once: true })
-      body().then(resolve, reject)
+      signal.addEventListener('abort', onSignal, { once: true })
+      body()
+        .finally(() => {
+          hasAnswered = true
+        })
+        .then(resolve, reject)
     })
   }
 

@@ -11,21 +11,21 @@ import {
   type ConfigSpec,
   type EntrySpec,
   type GroupSpec,
+  KEYS,
   type Nested,
   type OnAbort,
   type OptionsSpec,
+  PATTERNS,
+  PREFIXES,
   type Program,
   type RequestSpec,
+  SIGNALS,
   type Step,
+  TAGS,
   type TierSpec,
   type TierTurn,
   type Touch,
   type When,
-  KEYS,
-  PATTERNS,
-  PREFIXES,
-  SIGNALS,
-  TAGS,
 } from './program.js'
 import { Random } from './random.js'
 
@@ -91,7 +91,12 @@ class Generator {
     const steps = random.list(2, STEPS_MAX, () => this.#step())
     if (closes) {
       const mode = random.pick(['drain', 'abort'] as const)
-      steps.splice(random.below(steps.length + 1), 0, { do: 'close', mode, timeoutMs: random.pick([0, 5, 40, 10_000]), wait: random.below(10) })
+      steps.splice(random.below(steps.length + 1), 0, {
+        do: 'close',
+        mode,
+        timeoutMs: random.pick([0, 5, 40, 10_000]),
+        wait: random.below(10),
+      })
     }
     return {
       config: this.#config(),
@@ -130,10 +135,13 @@ class Generator {
     const { touches, aborts, blocks, crashes } = this.#traits
     if (aborts && random.chance(15)) return { do: 'abort', signal: random.below(SIGNALS) }
     if (touches && random.chance(30)) return this.#touch()
-    if (blocks && random.chance(20)) return random.chance(70) ? { do: 'stall', ms: random.pick([1, 10, 60]) } : { do: 'jump', ms: random.pick([-50, 50]) }
+    if (blocks && random.chance(20))
+      return random.chance(70) ? { do: 'stall', ms: random.pick([1, 10, 60]) } : { do: 'jump', ms: random.pick([-50, 50]) }
     if (crashes && random.chance(20)) return { do: 'crash' }
-    if (random.chance(18)) return { do: 'read', kind: random.pick(['get', 'get', 'has', 'mget'] as const), keys: this.#keys(1, 3) }
-    if (random.chance(15)) return { do: 'look', kind: random.pick(['get', 'peek', 'mget', 'list'] as const), keys: this.#keys(1, 3) }
+    if (random.chance(18))
+      return { do: 'read', kind: random.pick(['get', 'get', 'has', 'mget'] as const), keys: this.#keys(1, 3) }
+    if (random.chance(15))
+      return { do: 'look', kind: random.pick(['get', 'peek', 'mget', 'list'] as const), keys: this.#keys(1, 3) }
     if (random.chance(2)) return { do: 'plan', call: this.#call(1) }
     if (random.chance(2)) return { do: 'purge' }
     return { do: 'call', call: this.#call(0) }
@@ -164,7 +172,7 @@ class Generator {
   #call(depth: number): CallSpec {
     const random = this.#random
     const how = random.pick(['values', 'values', 'settled', 'settled', 'single', 'stream', 'prefetch'] as const)
-    const most = how === 'single' ? 1 : depth > 0 ? 3 : 6
+    const most = how === 'single' ? 1 : depth > 0 ? 2 : 6
     const requests = random.list(how === 'single' ? 1 : random.chance(4) ? 0 : 1, most, () => this.#request(depth))
     const take = how === 'stream' && random.chance(50) ? random.below(requests.length + 1) : undefined
     return { how, requests, options: this.#options(depth), ...(take !== undefined && { take }) }
@@ -179,7 +187,7 @@ class Generator {
       ...(wishes && random.chance(40) && { priority: random.pick([-1, 0, 1, 500]) }),
       ...(wishes && random.chance(30) && { tags: this.#tags() }),
       ...(wishes && random.chance(20) && { weight: random.pick([0, 50, 5000]) }),
-      tries: random.list(1, this.#traits.fails && random.chance(30) ? 3 : 1, () => this.#behaviour(depth)),
+      tries: random.list(1, depth === 0 && this.#traits.fails && random.chance(30) ? 3 : 1, () => this.#behaviour(depth)),
     }
   }
 
@@ -220,8 +228,17 @@ class Generator {
   #group(depth: number): GroupSpec {
     const random = this.#random
     const { fails } = this.#traits
-    const shape = random.pick(['map', 'object', 'array', 'pairs', 'stream', 'stream', ...(fails ? (['short', 'garbage'] as const) : [])] as const)
-    const member = () => (random.chance(65) ? 'value' : random.pick(['null', 'undefined', 'missing', ...(fails ? (['error'] as const) : [])] as const))
+    const shape = random.pick([
+      'map',
+      'object',
+      'array',
+      'pairs',
+      'stream',
+      'stream',
+      ...(fails ? (['short', 'garbage'] as const) : []),
+    ] as const)
+    const member = () =>
+      random.chance(65) ? 'value' : random.pick(['null', 'undefined', 'missing', ...(fails ? (['error'] as const) : [])] as const)
     const nested = this.#nested(depth)
     return {
       when: this.#when(),
@@ -251,7 +268,7 @@ class Generator {
 
   #nested(depth: number): Nested | undefined {
     const random = this.#random
-    if (!this.#traits.nests || depth > 2 || !random.chance(35)) return undefined
+    if (!this.#traits.nests || depth > 2 || !random.chance(depth === 0 ? 35 : 20)) return undefined
     return {
       call: this.#call(depth + 1),
       through: random.pick(['context', 'processor'] as const),
@@ -284,7 +301,10 @@ class Generator {
     const { faults } = this.#traits
     const isFaulty = faults && random.chance(35)
     return {
-      when: isFaulty && random.chance(50) ? random.pick(['never', 31, 60, 30] as const) : random.pick(['now', 'soon', 'soon', 0, 1, 4, 9] as const),
+      when:
+        isFaulty && random.chance(50)
+          ? random.pick(['never', 31, 60, 30] as const)
+          : random.pick(['now', 'soon', 'soon', 0, 1, 4, 9] as const),
       fails: isFaulty && random.chance(60) ? random.pick(['throws', 'rejects', 'garbage'] as const) : 'no',
       effect: random.pick(['begin', 'end'] as const),
     }

@@ -19,11 +19,12 @@ export interface Asked {
   readonly number: number
   readonly keys: readonly string[]
   readonly begun: Stamp
-  readonly beganAt: number
   readonly shares: boolean
   /** Callbacks that may run at once. */
   readonly limit: number
   readonly fetchTimeoutMs: number
+  /** How often each key had been made obsolete by then. */
+  readonly generations: ReadonlyMap<string, number>
   /** Callbacks of it that have begun, without those known to be over. */
   readonly running: Run[]
 }
@@ -35,11 +36,12 @@ export interface Run {
   readonly endsAt: number
   /** Without an answer so far. */
   readonly keys: Set<string>
-  /** How often each key had been made obsolete when it began. */
-  readonly generations: ReadonlyMap<string, number>
+  readonly allKeys: readonly string[]
   readonly signal: () => AbortSignal
   /** Nested calls of it that have not settled. */
   nested: number
+  /** It goes on though it may have lost its slot: its nested call was cut short. */
+  isUnslotted: boolean
   isOver: boolean
 }
 
@@ -109,7 +111,14 @@ export class History {
 
   /** Somebody asks for keys. */
   ask(keys: readonly string[], terms: Pick<Asked, 'shares' | 'limit' | 'fetchTimeoutMs'>): Asked {
-    const asked: Asked = { ...terms, number: this.asked.length, keys, begun: this.stamp(), beganAt: this.#scheduler.now(), running: [] }
+    const asked: Asked = {
+      ...terms,
+      number: this.asked.length,
+      keys,
+      begun: this.stamp(),
+      generations: new Map(keys.map((key) => [key, this.#generation(key)])),
+      running: [],
+    }
     this.asked.push(asked)
     return asked
   }
@@ -123,9 +132,10 @@ export class History {
       begun: this.stamp(),
       endsAt: now + asked.fetchTimeoutMs,
       keys: new Set(keys),
-      generations: new Map(keys.map((key) => [key, this.#generation(key)])),
+      allKeys: keys,
       signal,
       nested: 0,
+      isUnslotted: false,
       isOver: false,
     }
     if (asked.shares) for (const key of keys) this.#checkAlone(run, key)
@@ -147,7 +157,7 @@ export class History {
     run.isOver = true
     const place = run.asked.running.indexOf(run)
     if (place >= 0) run.asked.running.splice(place, 1)
-    for (const key of run.generations.keys()) {
+    for (const key of run.allKeys) {
       const runs = this.#runs.get(key)
       const at = runs?.indexOf(run) ?? -1
       if (at >= 0) runs?.splice(at, 1)
@@ -158,8 +168,9 @@ export class History {
   checkLimit(asked: Asked, what: string): void {
     if (this.isCrashed) return
     const now = this.#scheduler.now()
-    const running = asked.running.filter((run) => run.nested === 0 && now < run.endsAt).length
-    if (running > asked.limit) this.violate('limit', `${what}, so ${running} callbacks of call ${asked.number} run, ${asked.limit} may`)
+    const running = asked.running.filter((run) => run.nested === 0 && !run.isUnslotted && now < run.endsAt).length
+    if (running > asked.limit)
+      this.violate('limit', `${what}, so ${running} callbacks of call ${asked.number} run, ${asked.limit} may`)
   }
 
   /** A value that is now in the making. */
@@ -196,7 +207,8 @@ export class History {
   /** Promises 2, 5 and 7, of one value or error that somebody was given who asked at `asked`. */
   check(what: string, key: string, value: unknown, asked: Stamp): void {
     if (value === null || value === undefined) {
-      if (!this.#nothings.get(key)?.has(value)) this.violate('invented', `${what}: nobody answered ${value} for ${JSON.stringify(key)}`)
+      if (!this.#nothings.get(key)?.has(value))
+        this.violate('invented', `${what}: nobody answered ${value} for ${JSON.stringify(key)}`)
       return
     }
     const { load } = value as Value
@@ -225,11 +237,14 @@ export class History {
     const runs = this.#runs.get(key) ?? []
     this.#runs.set(key, runs)
     const now = this.#scheduler.now()
-    const generation = this.#generation(key)
+    const generation = run.asked.generations.get(key)
     for (const other of runs) {
-      const isCurrent = other.keys.has(key) && other.generations.get(key) === generation && now < other.endsAt
+      const isCurrent = other.keys.has(key) && other.asked.generations.get(key) === generation && now < other.endsAt
       if (isCurrent && !this.isCrashed && !other.signal().aborted) {
-        this.violate('alone', `${JSON.stringify(key)} is fetched for call ${run.asked.number} while it is being fetched for call ${other.asked.number}`)
+        this.violate(
+          'alone',
+          `${JSON.stringify(key)} is fetched for call ${run.asked.number} while it is being fetched for call ${other.asked.number}`,
+        )
       }
     }
     runs.push(run)

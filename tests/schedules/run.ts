@@ -1,24 +1,37 @@
 /** Runs one program to its end, when nothing is due any longer, and answers what should not have been. */
 
 import { getEventListeners } from 'node:events'
+import { retireInstance } from '../../js/engine/instance.js'
 import {
+  BatchError,
   type BatchOutcome,
+  BatchProcessor,
   type BatchProgress,
   type BatchRequest,
-  BatchError,
-  BatchProcessor,
   CircularFetchError,
   ClosedError,
   EngineCrashError,
   FetchTimeoutError,
   SluiceError,
 } from '../../js/index.js'
-import { retireInstance } from '../../js/engine/instance.js'
-import { type Caller, Callbacks, type World } from './callbacks.js'
+import { Callbacks, type Caller, type World } from './callbacks.js'
 import { type Asked, History, Thrown, type Violation } from './history.js'
-import { type CallSpec, type EntrySpec, type Program, type Step, type Touch, KEYS, PATTERNS, PREFIXES, SIGNALS, TAGS, keyAt } from './program.js'
+import {
+  type CallSpec,
+  type EntrySpec,
+  KEYS,
+  keyAt,
+  PATTERNS,
+  PREFIXES,
+  type Program,
+  SIGNALS,
+  type Step,
+  TAGS,
+  type Touch,
+} from './program.js'
 import { Random } from './random.js'
 import { Scheduler } from './scheduler.js'
+import { withSeed } from './seeded.js'
 import { FaultyTier } from './tier.js'
 
 export interface Report {
@@ -32,7 +45,6 @@ export interface Report {
 /** A promise of the processor's that has not settled yet. */
 interface Pending {
   readonly what: string
-  readonly asked: Asked | undefined
   readonly signal: AbortSignal | undefined
   /** In virtual time; without stalls it settles by then. */
   readonly by: number
@@ -42,7 +54,7 @@ interface Pending {
 const PROMPT_MS = 10_000
 
 export function run(program: Program): Promise<Report> {
-  return new Runner(program).run()
+  return withSeed(new Random(~program.order), () => new Runner(program).run())
 }
 
 class Runner implements World {
@@ -66,7 +78,9 @@ class Runner implements World {
     this.scheduler = new Scheduler(this.#random)
     this.history = new History(this.scheduler, program.tiers.length > 0)
     this.#tiers = program.tiers.map((spec, index) => new FaultyTier(`tier ${index}`, spec, this.scheduler))
-    this.#isFaithful = program.tiers.every(({ writes }) => writes.every(({ when, fails }) => fails === 'no' && when !== 'never' && !(Number(when) >= 30)))
+    this.#isFaithful = program.tiers.every(({ writes }) =>
+      writes.every(({ when, fails }) => fails === 'no' && when !== 'never' && !(Number(when) >= 30)),
+    )
     for (const { signal } of this.#signals) this.#allSignals.push(signal)
     const { retryBurst, ...config } = program.config
     this.#processor = new BatchProcessor({
@@ -107,9 +121,9 @@ class Runner implements World {
     const callbacks = new Callbacks(this, asked, requests)
     const signal = options.signal === undefined ? undefined : this.#signals[options.signal]?.signal
     const settings = callbacks.options(spec, { signal, onProgress: options.progress && this.#progress(asked, options.progress) })
-    const [first] = callbacks.requests
     const what = `call ${asked.number} (${how})`
-    const by = (options.timeoutMs ?? Number.POSITIVE_INFINITY) + scheduler.now()
+    // Who takes outcomes one by one hears of the end when it asks again.
+    const by = how === 'stream' ? Number.POSITIVE_INFINITY : (options.timeoutMs ?? Number.POSITIVE_INFINITY) + scheduler.now()
     // Through a callback's context there are two ways to call.
     const way = through !== undefined && how !== 'single' ? 'values' : how
     const promise = this.#ask(way, callbacks.requests, settings, spec, asked, through)
@@ -120,7 +134,11 @@ class Runner implements World {
         throw reason
       },
     )
-    this.#await(checked, { what, asked, signal, by: first === undefined ? scheduler.now() : by })
+    this.#await(checked, {
+      what,
+      signal: how === 'stream' ? undefined : signal,
+      by: callbacks.requests.length === 0 ? scheduler.now() : by,
+    })
     return checked
   }
 
@@ -130,7 +148,11 @@ class Runner implements World {
     const done = this.#obsolete(touch)
     const settle = (promise: Promise<unknown>): void => {
       const by = isOfAll && this.#isFaithful && !this.#isClosed ? done : () => {}
-      this.#await(promise.then(by, this.#refuse), { what: touch.do, asked: undefined, signal: undefined, by: Number.POSITIVE_INFINITY })
+      this.#await(promise.then(by, this.#refuse), {
+        what: touch.do,
+        signal: undefined,
+        by: Number.POSITIVE_INFINITY,
+      })
     }
     switch (touch.do) {
       case 'set': {
@@ -192,7 +214,11 @@ class Runner implements World {
         this.#isClosed = true
         const { mode, timeoutMs } = step
         const by = scheduler.now() + (mode === 'drain' ? timeoutMs : 0) + this.#tiersMs
-        return this.#await(this.#processor.close({ mode, timeoutMs }), { what: `close (${mode})`, asked: undefined, signal: undefined, by })
+        return this.#await(this.#processor.close({ mode, timeoutMs }), {
+          what: `close (${mode})`,
+          signal: undefined,
+          by,
+        })
       }
       default:
         return this.touch(step)
@@ -230,7 +256,11 @@ class Runner implements World {
     }
   }
 
-  async #consume(stream: AsyncIterableIterator<BatchOutcome<unknown>>, take: number, asked: Asked): Promise<BatchOutcome<unknown>[]> {
+  async #consume(
+    stream: AsyncIterableIterator<BatchOutcome<unknown>>,
+    take: number,
+    asked: Asked,
+  ): Promise<BatchOutcome<unknown>[]> {
     const outcomes: BatchOutcome<unknown>[] = []
     const pause = this.#random.below(3)
     if (take === 0) await stream.return?.()
@@ -241,8 +271,10 @@ class Runner implements World {
       if (pause > 0) await new Promise<void>((resolve) => this.scheduler.in(pause, resolve))
     }
     const indexes = new Set(outcomes.map(({ index }) => index))
-    if (indexes.size < outcomes.length) this.history.violate('order', `the stream of call ${asked.number} answered a request twice`)
-    if (outcomes.length < Math.min(take, asked.keys.length)) this.history.violate('order', `the stream of call ${asked.number} ended early`)
+    if (indexes.size < outcomes.length)
+      this.history.violate('order', `the stream of call ${asked.number} answered a request twice`)
+    if (outcomes.length < Math.min(take, asked.keys.length))
+      this.history.violate('order', `the stream of call ${asked.number} ended early`)
     return outcomes
   }
 
@@ -250,7 +282,8 @@ class Runner implements World {
     let before = 0
     return ({ completed, failed, total }) => {
       const isRight = completed >= before && failed <= completed && completed <= total && total === asked.keys.length
-      if (!isRight) this.history.violate('progress', `call ${asked.number}: ${completed} of ${total}, ${failed} failed, after ${before}`)
+      if (!isRight)
+        this.history.violate('progress', `call ${asked.number}: ${completed} of ${total}, ${failed} failed, after ${before}`)
       before = completed
       if (kind === 'throws') throw new Error('a listener throws')
     }
@@ -261,7 +294,11 @@ class Runner implements World {
     const callbacks = new Callbacks(this, asked, spec.requests)
     const { signal: _, ...options } = callbacks.options(spec, { signal: undefined, onProgress: undefined })
     const promise = this.#processor.plan(callbacks.requests, options)
-    this.#await(promise.catch(this.#refuseGroups), { what: 'plan', asked: undefined, signal: undefined, by: this.scheduler.now() })
+    this.#await(promise.catch(this.#refuseGroups), {
+      what: 'plan',
+      signal: undefined,
+      by: this.scheduler.now(),
+    })
   }
 
   #read(kind: 'get' | 'has' | 'mget', keys: readonly string[]): void {
@@ -274,8 +311,12 @@ class Runner implements World {
       })
     }
     const promise =
-      kind === 'get' ? processor.get(key).then((value) => check([value])) : kind === 'has' ? processor.has(key) : processor.mget(keys).then(check)
-    this.#await(promise.catch(this.#refuse), { what: kind, asked: undefined, signal: undefined, by: Number.POSITIVE_INFINITY })
+      kind === 'get'
+        ? processor.get(key).then((value) => check([value]))
+        : kind === 'has'
+          ? processor.has(key)
+          : processor.mget(keys).then(check)
+    this.#await(promise.catch(this.#refuse), { what: kind, signal: undefined, by: Number.POSITIVE_INFINITY })
   }
 
   #look(kind: 'get' | 'peek' | 'mget' | 'list', keys: readonly string[]): void {
@@ -289,7 +330,12 @@ class Runner implements World {
     if (kind === 'get') check(key, memory.get(key))
     else if (kind === 'peek') check(key, memory.peek(key))
     else if (kind === 'mget') memory.mget(keys).forEach((value, at) => check(keys[at] as string, value))
-    else for (const listed of memory.keys()) check(listed, memory.peek(listed) ?? (history.violate('listed', `${listed} is listed and not there`), undefined))
+    else {
+      for (const listed of memory.keys()) {
+        if (!memory.has(listed)) history.violate('listed', `${JSON.stringify(listed)} is listed and not there`)
+        check(listed, memory.peek(listed))
+      }
+    }
   }
 
   #abort(place: number): void {
@@ -358,14 +404,16 @@ class Runner implements World {
     const { keys, number, begun } = asked
     if (how === 'single') return history.check(`call ${number}`, keys[0] as string, answer, begun)
     const answers = answer as readonly unknown[]
-    if (answers.length !== keys.length) history.violate('order', `call ${number}: ${answers.length} answers for ${keys.length} requests`)
+    if (answers.length !== keys.length)
+      history.violate('order', `call ${number}: ${answers.length} answers for ${keys.length} requests`)
     if (how === 'settled') return this.#checkOutcomes(asked, answers as BatchOutcome<unknown>[])
-    keys.forEach((key, at) => history.check(`call ${number}`, key, answers[at], begun))
+    for (const [at, key] of keys.entries()) history.check(`call ${number}`, key, answers[at], begun)
   }
 
   #checkOutcomes(asked: Asked, outcomes: readonly BatchOutcome<unknown>[]): void {
     outcomes.forEach((outcome, at) => {
-      if (outcome.index !== at) this.history.violate('order', `call ${asked.number}: the outcome at ${at} has index ${outcome.index}`)
+      if (outcome.index !== at)
+        this.history.violate('order', `call ${asked.number}: the outcome at ${at} has index ${outcome.index}`)
       this.#checkOutcome(asked, outcome)
     })
     if (!asked.shares) return
@@ -383,7 +431,10 @@ class Runner implements World {
     const { history } = this
     const key = asked.keys[outcome.index]
     if (key === undefined || outcome.key !== key) {
-      return history.violate('order', `call ${asked.number}: outcome ${outcome.index} is of ${JSON.stringify(outcome.key)}, not ${JSON.stringify(key)}`)
+      return history.violate(
+        'order',
+        `call ${asked.number}: outcome ${outcome.index} is of ${JSON.stringify(outcome.key)}, not ${JSON.stringify(key)}`,
+      )
     }
     const what = `call ${asked.number} (${outcome.source})`
     if (outcome.status === 'fulfilled') history.check(what, key, outcome.value, asked.begun)
@@ -419,17 +470,26 @@ class Runner implements World {
     if (how === 'single') return this.#checkReason(what, asked.keys[0] as string, asked, reason)
     if (!spec.options.failFast) return history.violate('rejected', `${what} rejected with ${String(reason)}`)
     const { key } = (reason ?? {}) as { key?: string }
-    const culprit = key !== undefined && asked.keys.includes(key) ? key : asked.keys.find((other) => reason === undefined && other !== undefined)
+    const culprit =
+      key !== undefined && asked.keys.includes(key)
+        ? key
+        : asked.keys.find((other) => reason === undefined && other !== undefined)
     if (reason instanceof CircularFetchError || reason === undefined) return
     this.#checkReason(what, culprit ?? (asked.keys[0] as string), asked, reason)
   }
 
   /** No callback of the program hangs, and nothing has a short deadline. */
   get #isPrompt(): boolean {
-    this.#prompt ??= !JSON.stringify(this.#program).includes('"never"') && !JSON.stringify(this.#program).includes('fetchTimeoutMs')
+    this.#prompt ??=
+      !JSON.stringify(this.#program).includes('"never"') && !JSON.stringify(this.#program).includes('fetchTimeoutMs')
     return this.#prompt
   }
   #prompt: boolean | undefined
+
+  /** Something may go on in the background that nobody waits for. */
+  get #refreshes(): boolean {
+    return /staleWhileRevalidate|earlyRefresh/.test(JSON.stringify(this.#program))
+  }
 
   /** When all microtasks have run. */
   #checkTurn(): void {
@@ -445,8 +505,10 @@ class Runner implements World {
     }
     if (this.#pending.size > 0) return
     // Nobody waits: if no callback and no tier is at work either, the processor must not hold the process.
-    const isIdle = this.#tiers.every(({ pending }) => pending === 0) && this.history.asked.every(({ running }) => running.length === 0)
-    if (isIdle && this.#tiers.length === 0 && this.scheduler.timers > 0) this.history.violate('timer', `${this.scheduler.timers} timers are set with nothing to do`)
+    const isIdle =
+      this.#tiers.every(({ pending }) => pending === 0) && this.history.asked.every(({ running }) => running.length === 0)
+    if (isIdle && this.#tiers.length === 0 && this.scheduler.timers > 0 && !this.#refreshes)
+      this.history.violate('timer', `${this.scheduler.timers} timers are set with nothing to do`)
   }
 
   /** When nothing is due any longer. */
@@ -482,9 +544,15 @@ class Runner implements World {
       const promise = this.#processor.getCachedData(key, () => ({ key, load }))
       const check = (value: unknown): void => history.check('at the end', key, value, begun)
       const refuse = (reason: unknown): void => {
-        if (!(reason instanceof Thrown)) history.violate('unusable', `at the end, ${JSON.stringify(key)} failed with ${String(reason)}`)
+        // It may be a failure that is kept.
+        if (!(reason instanceof Thrown) && reason !== undefined && this.#program.config.errorTtl === undefined)
+          history.violate('unusable', `at the end, ${JSON.stringify(key)} failed with ${String(reason)}`)
       }
-      this.#await(promise.then(check, refuse), { what: `the last call for ${JSON.stringify(key)}`, asked: undefined, signal: undefined, by: until })
+      this.#await(promise.then(check, refuse), {
+        what: `the last call for ${JSON.stringify(key)}`,
+        signal: undefined,
+        by: until,
+      })
     }
     await scheduler.run(() => {})
     this.#checkEnd()
@@ -493,7 +561,8 @@ class Runner implements World {
 
   #checkCounts(metrics: Awaited<ReturnType<BatchProcessor['metrics']>>): void {
     const { requested, hits, joined, deduplicated, led, missed, succeeded, failed, dropped, inFlight, waiting, running } = metrics
-    if (inFlight + waiting + running > 0) this.history.violate('busy', `${inFlight} in flight, ${waiting} waiting, ${running} running, with nothing to do`)
+    if (inFlight + waiting + running > 0)
+      this.history.violate('busy', `${inFlight} in flight, ${waiting} waiting, ${running} running, with nothing to do`)
     if (requested !== hits + joined + deduplicated + led + missed || led !== succeeded + failed + dropped) {
       this.history.violate('counts', JSON.stringify(metrics))
     }
@@ -502,7 +571,9 @@ class Runner implements World {
 
 function loadOf(outcome: BatchOutcome<unknown>): unknown {
   const answer = outcome.status === 'fulfilled' ? outcome.value : outcome.reason
-  return (answer as { load?: number } | null | undefined)?.load ?? answer
+  // Errors of ours are made for each request.
+  const { load, code } = (answer ?? {}) as { load?: number; code?: string }
+  return load ?? code ?? answer
 }
 
 function targetOf({ kind, pick }: Touch & { do: 'invalidate' }): Parameters<BatchProcessor['invalidate']>[0] {
