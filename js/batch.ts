@@ -6,7 +6,6 @@ import { isolate } from './isolation.js'
 import type { Load } from './load.js'
 import type { ResolvedBatchOptions } from './options/resolve.js'
 import type { BatchOutcome, BatchPerformanceMetrics, BatchSource } from './types.js'
-import { nameUnshareable } from './values.js'
 
 /** How a batch settles. */
 export interface Settle {
@@ -35,7 +34,7 @@ export class Batch {
   /** By position; `undefined` where the request failed. */
   readonly results: unknown[]
   readonly counts: BatchCounts = { hits: 0, stale: 0, led: 0, joined: 0, deduplicated: 0, groups: 0 }
-  readonly tierHits: Record<string, number> = {}
+  readonly #tierHits = new Map<string, number>()
   id: BatchId = -1
   failures = 0
   /** It has settled, or is about to. */
@@ -64,13 +63,19 @@ export class Batch {
     this.#settle = settle
   }
 
+  /** Its answers are copied or frozen, which may call what is the user's: not while effects are carried out. */
+  get isolates(): boolean {
+    return this.options.isolation !== 'shared'
+  }
+
   /** The answer of `load` is that of the request at `index`. Answers whether it was a good one. */
   deliver(index: number, load: Load, led: boolean): boolean {
     this.#loads[index] = load
     if (load.failed) return this.reject(index, load.error, led ? load.source : 'joined')
-    const unshareable = load.delivered++ > 0 ? nameUnshareable(load.value) : undefined
-    if (unshareable !== undefined) return this.reject(index, new UnshareableValueError(load.key, unshareable), 'joined')
-    if (led && load.tierIndex >= 0) this.tierHits[load.source] = (this.tierHits[load.source] ?? 0) + 1
+    if (load.delivered++ > 0 && load.unshareable !== undefined) {
+      return this.reject(index, new UnshareableValueError(load.key, load.unshareable), 'joined')
+    }
+    if (led && load.tierIndex >= 0) this.#tierHits.set(load.source, (this.#tierHits.get(load.source) ?? 0) + 1)
     return this.accept(index, load.value, led ? load.source : 'joined')
   }
 
@@ -161,7 +166,7 @@ export class Batch {
       deduplicatedRequests: counts.deduplicated,
       staleRequests: counts.stale,
       failedRequests: this.failures,
-      tierHits: this.tierHits,
+      tierHits: Object.fromEntries(this.#tierHits),
     }
   }
 

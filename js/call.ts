@@ -8,6 +8,7 @@ import { readGroupResult } from './group-result.js'
 import { prefixOf } from './grouping.js'
 import type { Load } from './load.js'
 import type { BatchOptions, BatchRequest, FetchContext, GroupFetchContext, SingleOptions } from './types.js'
+import { isInstance } from './values.js'
 
 export interface Call {
   readonly id: CallId
@@ -228,7 +229,7 @@ export class GroupCall extends AbortableCall implements Call {
       missing.filter((load) => !isMeant(load)),
     )
     for (const load of missing.filter(isMeant)) {
-      if (value instanceof Error) this.dispatcher.fail(this, load, value)
+      if (isInstance(value, Error)) this.dispatcher.fail(this, load, value)
       else this.dispatcher.succeed(this, load, value)
     }
     return true

@@ -21,12 +21,12 @@ import {
 } from './engine/engine.js'
 import { lastCause, onRetire } from './engine/instance.js'
 import { BatchTimeoutError, CircularFetchError, EngineCrashError, QueueTimeoutError } from './errors.js'
-import type { Events } from './events.js'
+import { type Events, ignore } from './events.js'
 import { Failure } from './failure.js'
 import { isolate } from './isolation.js'
 import type { Load } from './load.js'
 import type { ResolvedConfig } from './options/resolve.js'
-import { estimateWeight, nameUnshareable } from './values.js'
+import { estimateWeight, isInstance, nameUnshareable } from './values.js'
 
 /** Timers of the platform overflow beyond this. */
 const TIMER_MS_MAX = 2 ** 31 - 1
@@ -55,6 +55,8 @@ export class Dispatcher implements EffectHandler {
   #batches: (Batch | undefined)[] = []
   #calls: (Call | undefined)[] = []
   #openBatches = 0
+  /** Batches that are carried out without the engine. */
+  readonly #outside = new Set<Batch>()
   /** When the instance was lost lately. */
   #crashes: number[] = []
   /** Until then, keys are fetched without an engine. */
@@ -88,7 +90,7 @@ export class Dispatcher implements EffectHandler {
 
   /** Whether no batch waits for anything. */
   get isIdle(): boolean {
-    return this.#openBatches === 0
+    return this.#openBatches === 0 && this.#outside.size === 0
   }
 
   /** The engine's counters; zeros while there is none. */
@@ -98,7 +100,17 @@ export class Dispatcher implements EffectHandler {
   }
 
   get openBatches(): Batch[] {
-    return this.#batches.filter((batch) => batch !== undefined)
+    return [...this.#batches.filter((batch) => batch !== undefined), ...this.#outside]
+  }
+
+  /** A batch begins that is carried out without the engine. */
+  enter(batch: Batch): void {
+    this.#outside.add(batch)
+  }
+
+  exit(batch: Batch): void {
+    this.#outside.delete(batch)
+    this.#tellIdle()
   }
 
   /** Settles when no batch waits any longer, or after `timeoutMs`. */
@@ -119,15 +131,18 @@ export class Dispatcher implements EffectHandler {
     if (!this.engine.isLost) return true
     // An idle processor hears of a crash that another one had when it is used next.
     if (this.engine.isStranded) this.#onCrash(lastCause())
-    if (this.now() < this.#degradedUntil) return false
-    try {
-      this.engine.revive()
-      return true
-    } catch (error) {
-      this.#degradedUntil = this.now() + DEGRADED_MS
-      this.#events.emit('crash', { error, degraded: true })
-      return false
+    while (this.now() >= this.#degradedUntil) {
+      try {
+        this.engine.revive()
+        return true
+      } catch (error) {
+        // That was counted, and sooner or later they are too many.
+        if (error instanceof EngineCrashError) continue
+        this.#degradedUntil = this.now() + DEGRADED_MS
+        this.#events.emit('crash', { error, degraded: true })
+      }
     }
+    return false
   }
 
   /** Opens `batch` for waiting requests. */
@@ -175,7 +190,8 @@ export class Dispatcher implements EffectHandler {
       return this.fail(call, load, error)
     }
     load.error = undefined
-    this.#settle(call, load, this.#outcomeOf(value), this.#countsWeight ? (load.weight ?? estimateWeight(value)) : 0, 0)
+    load.unshareable = nameUnshareable(value)
+    this.#settle(call, load, this.#outcomeOf(load), this.#countsWeight ? (load.weight ?? estimateWeight(value)) : 0, 0)
   }
 
   /** A callback has failed for `load`, as part of `call`. */
@@ -185,7 +201,7 @@ export class Dispatcher implements EffectHandler {
     load.failed = true
     const { retry } = load.options
     // One that never had a slot had its chance.
-    const isWorthIt = load.attempts < retry.attempts && !(reason instanceof QueueTimeoutError)
+    const isWorthIt = load.attempts < retry.attempts && !isInstance(reason, QueueTimeoutError)
     const mayRetry = isWorthIt && isRetryable(retry.retryable, reason)
     this.#settle(call, load, mayRetry ? Outcome.retryable : Outcome.failed, 0, retryAfter(reason))
   }
@@ -282,12 +298,19 @@ export class Dispatcher implements EffectHandler {
     const batch = this.#batches[id]
     const load = this.#loads[flight]
     if (batch === undefined || load === undefined || batch.isOver) return
-    const good = batch.deliver(index, load, led)
-    if (!good && batch.options.failFast) this.defer(() => this.abandon(batch, batch.firstReason))
+    const deliver = (): void => {
+      const good = batch.deliver(index, load, led)
+      if (!good && batch.options.failFast) this.defer(() => this.abandon(batch, batch.firstReason))
+    }
+    if (batch.isolates) this.defer(deliver)
+    else deliver()
   }
 
   deliverStale(id: BatchId, index: number, value: unknown): void {
-    this.#batches[id]?.deliverStale(index, value)
+    const batch = this.#batches[id]
+    if (batch === undefined || batch.isOver) return
+    if (batch.isolates) this.defer(() => batch.deliverStale(index, value))
+    else batch.deliverStale(index, value)
   }
 
   done(id: BatchId, busyMs: number): void {
@@ -295,9 +318,13 @@ export class Dispatcher implements EffectHandler {
     if (batch === undefined) return
     this.#batches[id] = undefined
     if (--this.#openBatches === 0) this.#becomeIdle()
-    if (batch.isOver) return
-    this.#listener.onDone(batch, busyMs)
-    batch.finish()
+    const finish = (): void => {
+      if (batch.isOver) return
+      this.#listener.onDone(batch, busyMs)
+      batch.finish()
+    }
+    if (batch.isolates) this.defer(finish)
+    else finish()
   }
 
   stored(from: number, ttlMs: number): unknown {
@@ -371,9 +398,9 @@ export class Dispatcher implements EffectHandler {
     if (load.isLive) load.failed = false
   }
 
-  #outcomeOf(value: unknown): number {
-    if (value === undefined || nameUnshareable(value) !== undefined) return Outcome.unstored
-    return value === null ? Outcome.null : Outcome.value
+  #outcomeOf({ value, unshareable }: Load): number {
+    if (value === null) return Outcome.null
+    return value === undefined || unshareable !== undefined ? Outcome.unstored : Outcome.value
   }
 
   /** Runs what is to be run, and what that sets off, until nothing is left. What a task throws is a bug of ours, and keeps no other from running. */
@@ -398,7 +425,11 @@ export class Dispatcher implements EffectHandler {
 
   #becomeIdle(): void {
     this.#forgetRetire?.()
-    for (const resolve of this.#onIdle.splice(0)) resolve()
+    this.#tellIdle()
+  }
+
+  #tellIdle(): void {
+    if (this.isIdle) for (const resolve of this.#onIdle.splice(0)) resolve()
   }
 
   /** One timer, for the earliest deadline; none when there is none. */
@@ -430,7 +461,7 @@ export class Dispatcher implements EffectHandler {
   #onCrash(cause: unknown): void {
     if (!this.engine.isStranded) return
     this.engine.forsake()
-    const batches = this.openBatches
+    const batches = this.#batches.filter((batch) => batch !== undefined)
     const calls = this.#calls.filter((call) => call !== undefined)
     for (const load of this.#loads) if (load) load.isLive = false
     this.#loads = []
@@ -460,7 +491,9 @@ function abandoned(): DOMException | Error {
 
 function isRetryable(retryable: (error: unknown) => boolean, reason: unknown): boolean {
   try {
-    return retryable(reason) === true
+    const answer: unknown = retryable(reason)
+    ignore(answer)
+    return answer === true
   } catch {
     return false
   }

@@ -26,18 +26,31 @@ export class Events {
     }
   }
 
+  /** Calls `listen`, of whose throw, or rejection, others hear; nobody if it is `last`. */
+  tell<E>(listen: (event: E) => void, event: E, last = false): void {
+    const onError = (error: unknown): void => {
+      if (!last) this.emit('callbackError', { error })
+    }
+    try {
+      ignore(listen(event), onError)
+    } catch (error) {
+      onError(error)
+    }
+  }
+
   /** Tells all who listen; what a listener throws is reported in turn, what a listener of that throws is dropped. */
   emit<Name extends keyof ProcessorEvents>(name: Name, event: ProcessorEvents[Name]): void {
     for (const listener of [...(this.#listeners.get(name) ?? [])]) {
-      try {
-        ;(listener as Listener<Name>)(event)
-      } catch (error) {
-        if (name !== 'callbackError') this.emit('callbackError', { error })
-      }
+      this.tell(listener as Listener<Name>, event, name === 'callbackError')
     }
     const channel = diagnostics()?.channel(`sluice:${name}`)
     if (channel?.hasSubscribers) channel.publish(event)
   }
+}
+
+/** What is not wanted of a callback is not left to go unhandled either. */
+export function ignore(answer: unknown, onError: (error: unknown) => void = () => {}): void {
+  if (answer instanceof Promise) answer.catch(onError)
 }
 
 function diagnostics(): ChannelModule | undefined {

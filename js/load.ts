@@ -20,6 +20,8 @@ export class Load {
   /** What `customGrouper` answered. */
   groupKey: string | undefined
   value: unknown
+  /** What it is, if only one request can read it. */
+  unshareable: string | undefined
   error: unknown
   failed = false
   source: BatchSource = 'fetch'

@@ -63,7 +63,12 @@ export class BatchPerformanceMonitor {
       deduplicatedRequests: mean((metrics) => metrics.deduplicatedRequests),
       staleRequests: mean((metrics) => metrics.staleRequests),
       failedRequests: mean((metrics) => metrics.failedRequests),
-      tierHits: Object.fromEntries([...tiers].map((name) => [name, mean(({ tierHits }) => tierHits[name] ?? 0)])),
+      tierHits: Object.fromEntries(
+        [...tiers].map((name) => [
+          name,
+          mean(({ tierHits }) => (Object.hasOwn(tierHits, name) ? (tierHits[name] as number) : 0)),
+        ]),
+      ),
     }
   }
 

@@ -15,12 +15,18 @@ import { customGroupOf, numberGroups } from './grouping.js'
 import { Load } from './load.js'
 import type { BatchPerformanceMonitor } from './monitor.js'
 import { misuse } from './options/checks.js'
-import { type ResolvedBatchOptions, type ResolvedConfig, resolvePriority, verifyKeyBytes, verifyRequest } from './options/resolve.js'
+import {
+  type ResolvedBatchOptions,
+  type ResolvedConfig,
+  resolvePriority,
+  verifyKeyBytes,
+  verifyRequest,
+} from './options/resolve.js'
 import { PlainFetcher } from './plain.js'
 import { ACTIONS, planOf } from './plan.js'
 import { watch } from './signals.js'
 import { Tiers } from './storage/tiers.js'
-import type { BatchPlan, BatchRequest, PlannedRequest, StorageInput, TierEntry } from './types.js'
+import type { BatchPlan, BatchRequest, BatchSource, PlannedRequest, StorageInput, TierEntry } from './types.js'
 
 /** Keys that cross at once, and their UTF-16 units but for the last key: bounds the memory that a large batch takes in the engine for good. */
 const KEYS_PER_CROSSING = 8192
@@ -55,7 +61,7 @@ export class Pipeline implements ResultListener {
     this.monitor = monitor
     this.events = events
     this.dispatcher = new Dispatcher(config, events, nested, this)
-    this.#plain = new PlainFetcher(config.clock, nested, this)
+    this.#plain = new PlainFetcher(config.clock, this.dispatcher, this)
     this.tiers = new Tiers(config.storage, config.clock, config.storageTimeoutMs)
   }
 
@@ -123,6 +129,7 @@ export class Pipeline implements ResultListener {
     const results: unknown[] = new Array(count)
     const led: Load[] = []
     const refreshAt: number[] = []
+    const hits: { index: number; value: unknown; source: BatchSource }[] = []
     let batch: Batch | undefined
     const begun = (): Batch => {
       batch ??= new Batch(keys, results, options, startedAt, settle)
@@ -140,15 +147,31 @@ export class Pipeline implements ResultListener {
         const index = base + at
         if (word < FAILURE) {
           if (batch === undefined) results[index] = values[word]
+          else if (batch.isolates) hits.push({ index, value: values[word], source: 'memory' })
           else batch.accept(index, values[word], 'memory')
         } else if (word === MISS) missing.push(index)
-        else this.#takeUnusual(begun(), index, word, refreshAt)
+        else if (word & FAILURE) begun().reject(index, (values[word & SLOT_MASK] as Failure).reason, 'memory')
+        else {
+          // Expired but taken stale, or this reader's to refresh.
+          const source = word & STALE ? 'stale' : 'memory'
+          const value = values[word & SLOT_MASK]
+          if (source === 'stale') begun().counts.stale++
+          if (begun().isolates) hits.push({ index, value, source })
+          else begun().accept(index, value, source)
+          refreshAt.push(index)
+        }
       }
-      if (missed > 0) {
-        const open = this.#open(begun(), caller?.owner === this.dispatcher ? caller : undefined)
+      if (missed === 0) continue
+      const open = this.#open(begun(), caller?.owner === this.dispatcher ? caller : undefined)
+      try {
         this.#admit(open, asked, base, missing, led)
+      } catch (error) {
+        this.dispatcher.abandon(open, error)
+        throw error
       }
     }
+    // Copying and freezing may call what is the user's: only now, when nothing is half done.
+    for (const { index, value, source } of hits) batch?.accept(index, value, source)
     if (batch === undefined) {
       this.monitor.recordHits(count, this.dispatcher, startedAt)
       return results
@@ -166,20 +189,6 @@ export class Pipeline implements ResultListener {
     if (options.failFast && batch.failures > 0) this.dispatcher.abandon(batch, batch.firstReason)
     else if (led.length > 0) this.#load(batch, led)
     return batch
-  }
-
-  /** A look-up's answer that is not simply a valid value. */
-  #takeUnusual(batch: Batch, index: number, word: number, refreshAt: number[]): void {
-    const { values } = this.dispatcher.engine
-    const value = values[word & SLOT_MASK]
-    if (word & FAILURE) {
-      batch.reject(index, (value as Failure).reason, 'memory')
-      return
-    }
-    const isStale = (word & STALE) !== 0
-    if (isStale) batch.counts.stale++
-    batch.accept(index, value, isStale ? 'stale' : 'memory')
-    refreshAt.push(index)
   }
 
   /** Opens the batch for requests that wait, once. */
@@ -266,8 +275,8 @@ export class Pipeline implements ResultListener {
     try {
       this.#call(batch, await this.#askEachTier(led))
     } catch (error) {
-      // Of a crash, everybody has been told.
-      if (!(error instanceof EngineCrashError)) throw error
+      // Of a crash, everybody has been told; of what should not happen, whoever waits is.
+      if (!(error instanceof EngineCrashError)) this.dispatcher.abandon(batch, error)
     }
   }
 

@@ -5,8 +5,8 @@
  */
 
 import { Batch, type Settle } from './batch.js'
-import type { NestedCalls } from './call.js'
 import type { Clock } from './clock.js'
+import type { Dispatcher } from './dispatcher.js'
 import { BatchTimeoutError, FetchTimeoutError, NotCachedError } from './errors.js'
 import type { ResolvedBatchOptions } from './options/resolve.js'
 import { watch } from './signals.js'
@@ -16,17 +16,24 @@ interface DoneListener {
   onDone(batch: Batch, busyMs: number): void
 }
 
+/** A request as it was when it came. */
+interface Asked {
+  readonly request: BatchRequest<unknown>
+  readonly key: string
+  readonly fetchFunction: BatchRequest<unknown>['fetchFunction']
+}
+
 type Answer = { readonly value: unknown } | { readonly error: unknown }
 
 export class PlainFetcher {
   readonly #clock: Clock
-  readonly #nested: NestedCalls
+  readonly #dispatcher: Dispatcher
   readonly #listener: DoneListener
   readonly #inFlight = new Map<string, Promise<Answer>>()
 
-  constructor(clock: Clock, nested: NestedCalls, listener: DoneListener) {
+  constructor(clock: Clock, dispatcher: Dispatcher, listener: DoneListener) {
     this.#clock = clock
-    this.#nested = nested
+    this.#dispatcher = dispatcher
     this.#listener = listener
   }
 
@@ -47,24 +54,33 @@ export class PlainFetcher {
     batch.unwatch = () => {
       if (timer !== undefined) this.#clock.clearTimer(timer)
       unwatch?.()
+      this.#dispatcher.exit(batch)
     }
-    void this.#run(requests, batch)
+    this.#dispatcher.enter(batch)
+    const asked = requests.map((request, index): Asked => {
+      return { request, key: keys[index] as string, fetchFunction: request.fetchFunction }
+    })
+    void this.#run(asked, batch)
     return batch
   }
 
   /** As many workers as may run at once, each taking the next request. Never rejects. */
-  async #run(requests: readonly BatchRequest<unknown>[], batch: Batch): Promise<void> {
+  async #run(requests: readonly Asked[], batch: Batch): Promise<void> {
     let next = 0
+    const answers = new Map<string, Promise<Answer>>()
     const work = async (): Promise<void> => {
       while (next < requests.length && !batch.isOver) {
         const index = next++
-        const answer = await this.#answer(requests[index] as BatchRequest<unknown>, batch.options)
+        const asked = requests[index] as Asked
+        const shared = batch.options.deduplication ? answers.get(asked.key) : undefined
+        const answering = shared ?? this.#answer(asked, batch.options)
+        answers.set(asked.key, answering)
+        const answer = await answering
         if (batch.isOver) return
-        if ('value' in answer) batch.accept(index, answer.value, 'fetch')
-        else {
-          batch.reject(index, answer.error, 'fetch')
-          if (batch.options.failFast) batch.fail(answer.error)
-        }
+        this.#dispatcher.uninterrupted(() => {
+          const good = 'value' in answer ? batch.accept(index, answer.value, 'fetch') : batch.reject(index, answer.error, 'fetch')
+          if (!good && batch.options.failFast) batch.fail(batch.firstReason)
+        })
       }
     }
     await Promise.all(Array.from({ length: Math.min(batch.options.maxConcurrency, requests.length) }, work))
@@ -73,7 +89,7 @@ export class PlainFetcher {
     batch.finish()
   }
 
-  #answer(request: BatchRequest<unknown>, options: ResolvedBatchOptions<never>): Promise<Answer> {
+  #answer(request: Asked, options: ResolvedBatchOptions<never>): Promise<Answer> {
     const { key } = request
     if (options.cache === 'only-if-cached') return Promise.resolve({ error: new NotCachedError(key) })
     const shared = options.deduplication ? this.#inFlight.get(key) : undefined
@@ -87,12 +103,12 @@ export class PlainFetcher {
   }
 
   /** Never rejects. */
-  #fetch(request: BatchRequest<unknown>, timeoutMs: number): Promise<Answer> {
+  #fetch({ request, key, fetchFunction }: Asked, timeoutMs: number): Promise<Answer> {
     const controller = new AbortController()
     const caller = { owner: this, id: { place: 0, generation: 0, instance: -1 } }
-    const nested = this.#nested
+    const { nested } = this.#dispatcher
     const context: FetchContext = {
-      key: request.key,
+      key,
       attempt: 1,
       signal: controller.signal,
       getCachedDataBatch: (requests, options) => nested.getCachedDataBatch(caller, requests, options),
@@ -104,7 +120,7 @@ export class PlainFetcher {
           ? undefined
           : this.#clock.setTimer(
               () => {
-                const error = new FetchTimeoutError(request.key, timeoutMs)
+                const error = new FetchTimeoutError(key, timeoutMs)
                 settle({ error })
                 controller.abort(error)
               },
@@ -114,7 +130,7 @@ export class PlainFetcher {
         if (timer !== undefined) this.#clock.clearTimer(timer)
         resolve(answer)
       }
-      new Promise((begin) => begin(request.fetchFunction(context))).then(
+      new Promise((begin) => begin(fetchFunction.call(request, context))).then(
         (value) => settle({ value }),
         (error: unknown) => settle({ error }),
       )

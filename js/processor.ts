@@ -9,7 +9,7 @@ import { Events } from './events.js'
 import { MemoryCache, verifyEntries, verifyKeys } from './memory.js'
 import { BatchPerformanceMonitor } from './monitor.js'
 import { aDuration, aFunction, isObject, oneOf, verify } from './options/checks.js'
-import { resolveBatchOptions, resolveConfig } from './options/resolve.js'
+import { readOptions, resolveBatchOptions, resolveConfig, splitSingle } from './options/resolve.js'
 import { aStorage } from './options/storage.js'
 import { Pipeline } from './pipeline.js'
 import { OutcomeStream } from './stream.js'
@@ -34,8 +34,14 @@ import type {
 
 /** Nothing is fetched for `get` and its kin. */
 const fetchNothing = (): undefined => undefined
+/** As properties of its own, a request has nothing of `Object.prototype`. */
+const NO_FIELDS = { ttl: undefined, priority: undefined, tags: undefined, weight: undefined }
 /** How long `close` waits for what is in flight. */
 const CLOSE_TIMEOUT_MS = 10_000
+const CLOSE_OPTIONS = [
+  { name: 'mode', check: oneOf('drain', 'abort') },
+  { name: 'timeoutMs', check: aDuration },
+]
 
 /**
  * Fetches many keyed things at once, each at most once, a bounded number at a time, and remembers them.
@@ -172,12 +178,14 @@ export class BatchProcessor {
     const { tiers, config } = this.#pipeline
     if (tiers.isEmpty) return
     const removed: string[] = []
-    for (const { key, value, ttl: given } of entries) {
+    // Of several entries for a key the last one counts.
+    for (const { key, value, ttl: given } of new Map(entries.map((entry) => [entry.key, entry])).values()) {
       // As the engine decides it for memory (`Config::ttl_of`).
       const asked = given ?? config.ttl
       const ttl = value === null && given !== 0 ? (config.negativeTtl ?? asked) : asked
       if (value === undefined || ttl === 0) removed.push(key)
-      else tiers.write(key, ttl === Number.POSITIVE_INFINITY ? { value } : { value, expiresAt: config.clock.wallNow() + ttl })
+      else
+        tiers.write(key, ttl === Number.POSITIVE_INFINITY ? { value } : { value, expiresAt: config.clock.wallNow() + ttl }, true)
     }
     if (removed.length > 0) await tiers.delete(removed)
     await tiers.flush()
@@ -200,7 +208,10 @@ export class BatchProcessor {
   async invalidate(target: InvalidateTarget): Promise<number> {
     this.#ensureOpen()
     const { kind, value } = verifyTarget(target)
-    if (kind === 'keys') return this.delete(value as readonly string[])
+    if (kind === 'keys') {
+      verifyKeys(value)
+      return this.delete(value)
+    }
     const { keys, count } = this.memory.invalidate(kind, value as string)
     const { tiers } = this.#pipeline
     if (!tiers.isEmpty) await tiers.deleteMatching(keys, kind === 'tag' ? undefined : matcherOf(kind, value as string))
@@ -246,8 +257,13 @@ export class BatchProcessor {
    * answers the same promise.
    */
   close(options: CloseOptions = {}): Promise<void> {
-    this.#closing ??= this.#close(options)
-    return this.#closing
+    try {
+      const { mode, timeoutMs = CLOSE_TIMEOUT_MS } = readOptions('close', options, CLOSE_OPTIONS)
+      this.#closing ??= this.#close(mode === 'abort' ? 0 : (timeoutMs as number))
+      return this.#closing
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** For `await using`. */
@@ -255,11 +271,9 @@ export class BatchProcessor {
     return this.close()
   }
 
-  async #close({ mode = 'drain', timeoutMs = CLOSE_TIMEOUT_MS }: CloseOptions): Promise<void> {
-    verify('close.mode', mode, oneOf('drain', 'abort'))
-    verify('close.timeoutMs', timeoutMs, aDuration)
+  async #close(drainMs: number): Promise<void> {
     const { dispatcher, tiers } = this.#pipeline
-    if (mode === 'drain') await dispatcher.drained(timeoutMs)
+    if (drainMs > 0) await dispatcher.drained(drainMs)
     for (const batch of dispatcher.openBatches) dispatcher.abandon(batch, new ClosedError())
     await tiers.close()
     this.memory.clear()
@@ -291,15 +305,15 @@ export class BatchProcessor {
     ttlOrOptions: number | SingleOptions<T> | undefined,
     caller: Caller | undefined,
   ): Promise<T> {
-    const { ttl, priority, tags, weight, ...options } = isObject(ttlOrOptions)
-      ? (ttlOrOptions as SingleOptions<T>)
-      : ({ ttl: ttlOrOptions } as SingleOptions<T>)
-    const request: BatchRequest<T> = { key, fetchFunction, ttl, priority, tags, weight }
+    const { fields, options } = isObject(ttlOrOptions)
+      ? splitSingle(ttlOrOptions as SingleOptions<T>)
+      : { fields: { ttl: ttlOrOptions as number | undefined }, options: undefined }
+    const request: BatchRequest<T> = { ...NO_FIELDS, ...fields, key, fetchFunction }
     const value = (batch: Batch): T => {
       if (batch.failures > 0) throw batch.firstReason
       return batch.results[0] as T
     }
-    return this.#run([request], isObject(ttlOrOptions) ? options : undefined, value, (results) => results[0] as T, caller)
+    return this.#run([request], options, value, (results) => results[0] as T, caller)
   }
 
   /** Begins a batch; whatever it throws becomes a rejection. */
@@ -348,13 +362,7 @@ export class BatchProcessor {
       answered: (batch, index) => {
         settle.answered?.(batch, index)
         const progress = { completed: batch.completed, failed: batch.failures, total: batch.keys.length }
-        this.#pipeline.dispatcher.defer(() => {
-          try {
-            onProgress(progress)
-          } catch (error) {
-            this.#events.emit('callbackError', { error })
-          }
-        })
+        this.#pipeline.dispatcher.defer(() => this.#events.tell(onProgress, progress))
       },
     }
   }

@@ -6,9 +6,26 @@ const DEFAULT_WEIGHT = 64
 const DEPTH_MAX = 4
 const MEMBERS_MAX = 32
 
-/** The name of a thing that can be read only once, if `value` is one. */
+/** `value instanceof Class`, of a proxy whatever its traps do. */
+export function isInstance<C>(value: unknown, Class: abstract new (...args: never[]) => C): value is C {
+  try {
+    return value instanceof Class
+  } catch {
+    return false
+  }
+}
+
+/** The name of a thing that can be read only once, if `value` is one. May call what is behind a proxy, never throws what that throws. */
 export function nameUnshareable(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined
+  try {
+    return nameOf(value)
+  } catch {
+    return undefined
+  }
+}
+
+function nameOf(value: object): string | undefined {
   if (typeof Response === 'function' && value instanceof Response) return 'Response'
   if (typeof ReadableStream === 'function' && value instanceof ReadableStream) return 'ReadableStream'
   // A Node stream of any version: readable, and with the method that only streams have.
@@ -22,7 +39,9 @@ export function nameUnshareable(value: unknown): string | undefined {
  */
 export function estimateWeight(value: unknown): number {
   try {
-    return Math.min(Math.ceil(estimate(value, 0)), 2 ** 32 - 1)
+    const weight = Math.ceil(estimate(value, 0))
+    // What says that it has -5 members, or NaN, is not believed.
+    return weight >= 0 ? Math.min(weight, 2 ** 32 - 1) : DEFAULT_WEIGHT
   } catch {
     return DEFAULT_WEIGHT
   }

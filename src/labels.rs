@@ -153,3 +153,55 @@ impl Labels {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    /// Against a list of pairs, with hashes that collide.
+    #[test]
+    fn slots_and_names_find_one_another_whatever_comes_and_goes() {
+        const NAMES: [&[u8]; 5] = [b"", b"a", b"ab", b"b", b"ba"];
+        const SLOTS: usize = 6;
+        let hash = |name: &[u8]| KeyHash(name.len() as u32);
+        let mut random = Random::new(1);
+        let mut labels = Labels::default();
+        let mut model: Vec<(Slot, &[u8])> = Vec::new();
+        for _ in 0..20_000 {
+            let slot = Slot(random.below(SLOTS) as u32);
+            let name = NAMES[random.below(NAMES.len())];
+            if random.below(4) == 0 {
+                labels.remove(slot);
+                model.retain(|&(other, _)| other != slot);
+            } else {
+                labels.add(slot, hash(name), name).expect("memory");
+                if !model.contains(&(slot, name)) {
+                    model.push((slot, name));
+                }
+            }
+            labels.validate().expect("valid labels");
+            for name in NAMES {
+                // The latest first.
+                let expected: Vec<Slot> =
+                    model.iter().rev().filter(|&&(_, other)| other == name).map(|&(slot, _)| slot).collect();
+                assert_eq!(labels.slots(hash(name), name), expected);
+            }
+            let mut with_b = labels.slots_where(|name| name.contains(&b'b'));
+            let mut expected: Vec<Slot> = model.iter().filter(|(_, name)| name.contains(&b'b')).map(|&(slot, _)| slot).collect();
+            with_b.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(with_b, expected);
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_slot_has_any_longer_takes_no_room() {
+        let mut labels = Labels::default();
+        for name in 0..1000_u32 {
+            labels.add(Slot(0), KeyHash(name), &name.to_le_bytes()).expect("memory");
+            labels.remove(Slot(0));
+        }
+        assert_eq!((labels.names.slots(), labels.links.len()), (1, 0));
+    }
+}

@@ -26,3 +26,17 @@ impl Random {
         (self.unit() * bound as f64) as usize
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first outputs of the reference implementation from seed 0.
+    #[test]
+    fn splitmix_is_as_published() {
+        let mut random = Random::new(0);
+        for expected in [0xe220_a839_7b1d_cdaf_u64, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f] {
+            assert_eq!(random.unit(), (expected >> 11) as f64 / 2_f64.powi(53));
+        }
+    }
+}

@@ -7,7 +7,7 @@
  */
 
 import type { Core } from '../../pkg/engine.js'
-import { EngineCrashError, InvalidRangeError } from '../errors.js'
+import { EngineCrashError, InvalidRangeError, WasmUnavailableError } from '../errors.js'
 import { createCore, currentGeneration, lastCause, retireInstance } from './instance.js'
 import { measure, read, write, writeIllFormed } from './keys.js'
 
@@ -168,12 +168,19 @@ export class Engine {
 
   /** Makes the engine, empty, in the living instance. Throws `WasmUnavailableError` where there can be none. */
   revive(): void {
-    const { core, memory, generation } = createCore(this.#config)
-    this.#core = core
-    this.#memory = memory
-    this.#generation = generation
     this.values = []
-    this.#call(() => core.reserve(4096, 512))
+    // From here on, a crash is this engine's.
+    this.#generation = currentGeneration()
+    try {
+      const { core, memory } = createCore(this.#config)
+      this.#core = core
+      this.#memory = memory
+    } catch (error) {
+      if (!(error instanceof WasmUnavailableError)) throw this.#crash(error)
+      this.#generation = -1
+      throw error
+    }
+    this.#call(() => this.#core.reserve(4096, 512))
     this.#takeViews()
   }
 
@@ -188,10 +195,12 @@ export class Engine {
    * `RangeError` for a key over the limit; nothing has been done then.
    */
   writeKeys(joined: string, keys: (index: number) => string, count: number): void {
+    // No room is made for what is too long.
+    if (joined.length > this.#keyBytesMax) this.#verifyUnits(count)
     if (joined.length > this.#bytes.length) this.#reserve(joined.length, count * 2)
     const { read, written } = write(joined, this.#bytes)
     // As many bytes as units: all ASCII, so the lengths are right as they are.
-    if (read === joined.length && written === joined.length && joined.length <= this.#keyBytesMax) return
+    if (read === joined.length && written === joined.length) return
     this.#writeKeysMeasured(joined, keys, count)
   }
 
@@ -469,6 +478,17 @@ export class Engine {
     return bytes
   }
 
+  /** A string has at least as many bytes as units, which are in `words`. */
+  #verifyUnits(count: number): void {
+    for (let index = 0; index < count; index++) this.#verifyBytes(index, this.words[index] as number)
+  }
+
+  #verifyBytes(index: number, bytes: number): void {
+    if (bytes <= this.#keyBytesMax) return
+    const message = `keys[${index}]: expected at most ${this.#keyBytesMax} bytes, received ${bytes}`
+    throw new InvalidRangeError(message, 'ERR_KEY_TOO_LARGE')
+  }
+
   #writeKeysMeasured(joined: string, keys: (index: number) => string, count: number): void {
     let total = 0
     let illFormed = false
@@ -476,10 +496,7 @@ export class Engine {
       const bytes = measure(keys(index))
       if (bytes < 0) illFormed = true
       const length = Math.abs(bytes)
-      if (length > this.#keyBytesMax) {
-        const message = `requests[${index}].key: expected at most ${this.#keyBytesMax} bytes, received ${length}`
-        throw new InvalidRangeError(message, 'ERR_KEY_TOO_LARGE')
-      }
+      this.#verifyBytes(index, length)
       this.words[index] = length
       total += length
     }

@@ -7,7 +7,7 @@
 
 import { compile } from '#wasm'
 import { __wbg_reset_state, Core, type InitOutput, initSync } from '../../pkg/engine.js'
-import { EngineCrashError, WasmUnavailableError } from '../errors.js'
+import { WasmUnavailableError } from '../errors.js'
 import type { EngineConfig } from './engine.js'
 
 let module: WebAssembly.Module | undefined
@@ -23,27 +23,24 @@ export function currentGeneration(): number {
 }
 
 /** A new engine in the living instance, which is started if there is none. */
-export function createCore(config: EngineConfig): { core: Core; memory: WebAssembly.Memory; generation: number } {
+export function createCore(config: EngineConfig): { core: Core; memory: WebAssembly.Memory } {
   const { memory } = start()
   // In the order of `Core::new` in src/bindings.rs.
-  const numbers = Float64Array.of(
-    config.maxEntries,
-    config.maxWeight,
-    config.ttl,
-    config.negativeTtl ?? -1,
-    config.errorTtl,
-    config.ttlJitter,
-    config.slidingTtl ? 1 : 0,
-    config.earlyRefresh,
-    config.retryBudget.ratio,
-    config.retryBudget.burst,
+  const core = new Core(
+    Float64Array.of(
+      config.maxEntries,
+      config.maxWeight,
+      config.ttl,
+      config.negativeTtl ?? -1,
+      config.errorTtl,
+      config.ttlJitter,
+      config.slidingTtl ? 1 : 0,
+      config.earlyRefresh,
+      config.retryBudget.ratio,
+      config.retryBudget.burst,
+    ),
   )
-  try {
-    return { core: new Core(numbers), memory, generation }
-  } catch (error) {
-    retireInstance(error)
-    throw new EngineCrashError(error)
-  }
+  return { core, memory }
 }
 
 /** Calls `listener` when the instance is lost. Answers how to stop that. */

@@ -140,6 +140,14 @@ export function show(value: unknown): string {
   }
 }
 
+/** Whether `input` or its class has `name`; what somebody put on `Object.prototype` does not count. */
+export function isOwnOrInherited(input: object, name: string): boolean {
+  for (let at: object | null = input; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+    if (Object.hasOwn(at, name)) return true
+  }
+  return false
+}
+
 export function isObject(value: unknown): value is Record<string, unknown> {
   return (typeof value === 'object' && value !== null) || typeof value === 'function'
 }

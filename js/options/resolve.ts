@@ -4,6 +4,8 @@
  */
 
 import { type Clock, systemClock } from '../clock.js'
+import { measure } from '../engine/keys.js'
+import { InvalidRangeError } from '../errors.js'
 import type {
   BatchOptions,
   BatchProcessorConfig,
@@ -16,11 +18,10 @@ import type {
   OnMissing,
   OnOrphan,
   Priority,
+  SingleOptions,
   StorageInput,
 } from '../types.js'
-import { measure } from '../engine/keys.js'
-import { InvalidRangeError } from '../errors.js'
-import { isObject, misuse, verify } from './checks.js'
+import { isObject, isOwnOrInherited, misuse, verify } from './checks.js'
 import { BATCH_OPTIONS, CONFIG_OPTIONS, type Declaration, REQUEST_FIELDS } from './declarations.js'
 import { DEFAULT_RETRY, DEFAULT_RETRY_BUDGET, type ResolvedRetry, type ResolvedRetryBudget } from './retry.js'
 import { suggest } from './suggest.js'
@@ -77,7 +78,7 @@ export function resolveConfig(config: BatchProcessorConfig = {}): ResolvedConfig
   const resolved: Record<string, unknown> = {}
   for (const { name, default: fallback } of CONFIG_OPTIONS) resolved[name] = read[name] ?? fallback
   resolved.clock ??= systemClock
-  resolved.retryBudget = Object.freeze({ ...DEFAULT_RETRY_BUDGET, ...defined(read.retryBudget) })
+  resolved.retryBudget = resolveFields(read.retryBudget as object | undefined, DEFAULT_RETRY_BUDGET)
   if (resolved.maxEntries === Number.POSITIVE_INFINITY && resolved.maxWeight === Number.POSITIVE_INFINITY) {
     const complaint = { expected: 'a finite number unless maxWeight is finite', outOfRange: true }
     throw misuse('config.maxEntries', complaint, Number.POSITIVE_INFINITY, 'ERR_INVALID_OPTION')
@@ -86,7 +87,7 @@ export function resolveConfig(config: BatchProcessorConfig = {}): ResolvedConfig
   for (const { name, default: fallback, from } of BATCH_OPTIONS) {
     batchDefaults[name] = from === undefined ? fallback : (read[from] ?? fallback)
   }
-  batchDefaults.retry = resolveRetry(read.retry, DEFAULT_RETRY)
+  batchDefaults.retry = resolveFields(read.retry as object | undefined, DEFAULT_RETRY)
   if (resolved.enableOptimizations === false) batchDefaults.groupingStrategy = 'none'
   resolved.batchDefaults = Object.freeze(batchDefaults)
   return Object.freeze(resolved) as unknown as ResolvedConfig
@@ -95,15 +96,26 @@ export function resolveConfig(config: BatchProcessorConfig = {}): ResolvedConfig
 export function resolveBatchOptions<T>(options: BatchOptions<T> | undefined, config: ResolvedConfig): ResolvedBatchOptions<T> {
   if (options === undefined && config.batchDefaults.groupingStrategy !== 'custom')
     return config.batchDefaults as ResolvedBatchOptions<T>
-  const read = readOptions('options', options ?? {}, BATCH_OPTIONS)
+  const read = readOptions('options', options === undefined ? {} : options, BATCH_OPTIONS)
   const resolved = { ...config.batchDefaults, ...defined(read) } as Record<string, unknown>
-  if (read.retry !== undefined) resolved.retry = resolveRetry(read.retry, config.batchDefaults.retry)
+  if (read.retry !== undefined) resolved.retry = resolveFields(read.retry as object, config.batchDefaults.retry)
   if (!config.enableOptimizations) resolved.groupingStrategy = 'none'
   if (resolved.groupingStrategy === 'custom' && resolved.customGrouper === undefined) {
     const complaint = { expected: "a function, as groupingStrategy is 'custom'", outOfRange: false }
     throw misuse('options.customGrouper', complaint, undefined, 'ERR_INVALID_OPTION')
   }
   return resolved as unknown as ResolvedBatchOptions<T>
+}
+
+/** The options of a batch, and the fields of its one request, apart. */
+export function splitSingle<T>(given: SingleOptions<T>): { fields: Partial<BatchRequest<T>>; options: BatchOptions<T> } {
+  const fields: Record<string, unknown> = {}
+  const options: Record<string, unknown> = {}
+  for (const name of ['ttl', 'priority', 'tags', 'weight'] as const) if (isOwnOrInherited(given, name)) fields[name] = given[name]
+  for (const name of new Set([...Object.keys(given), ...BATCH_OPTIONS.map((option) => option.name)])) {
+    if (!(name in fields) && isOwnOrInherited(given, name)) options[name] = given[name as keyof typeof given]
+  }
+  return { fields, options }
 }
 
 /** Checks the fields of one request that the fast path has not; the first that is wrong throws, named by its index. */
@@ -135,7 +147,11 @@ export function resolvePriority(priority: Priority | undefined): number {
  * The declared options of `input`, each read once. Own properties and those of a class count, what somebody put on `Object.prototype`
  * does not.
  */
-export function readOptions(where: string, input: unknown, declarations: readonly Declaration[]): Record<string, unknown> {
+export function readOptions(
+  where: string,
+  input: unknown,
+  declarations: readonly Pick<Declaration, 'name' | 'check'>[],
+): Record<string, unknown> {
   if (!isObject(input) || Array.isArray(input) || typeof input === 'function') {
     throw misuse(where, { expected: 'an object', outOfRange: false }, input, 'ERR_INVALID_OPTION')
   }
@@ -145,7 +161,8 @@ export function readOptions(where: string, input: unknown, declarations: readonl
     const complaint = { expected: `no option of this name${suggest(name, names)}`, outOfRange: false }
     throw misuse(`${where}.${name}`, complaint, input[name], 'ERR_UNKNOWN_OPTION')
   }
-  const read: Record<string, unknown> = {}
+  // Nothing is inherited when it is asked for what was not given.
+  const read: Record<string, unknown> = Object.create(null)
   for (const { name, check } of declarations) {
     if (!isOwnOrInherited(input, name)) continue
     const value = input[name]
@@ -156,15 +173,15 @@ export function readOptions(where: string, input: unknown, declarations: readonl
   return read
 }
 
-function isOwnOrInherited(input: object, name: string): boolean {
-  for (let at: object | null = input; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
-    if (Object.hasOwn(at, name)) return true
+/** `defaults` with what `given` says, by itself or by its class. */
+function resolveFields<Defaults extends object>(given: object | undefined, defaults: Defaults): Defaults {
+  if (given === undefined) return defaults
+  const resolved = { ...defaults } as Record<string, unknown>
+  for (const name of Object.keys(defaults)) {
+    const value = isOwnOrInherited(given, name) ? (given as Record<string, unknown>)[name] : undefined
+    if (value !== undefined) resolved[name] = value
   }
-  return false
-}
-
-function resolveRetry(given: unknown, defaults: ResolvedRetry): ResolvedRetry {
-  return given === undefined ? defaults : Object.freeze({ ...defaults, ...defined(given) })
+  return Object.freeze(resolved) as unknown as Defaults
 }
 
 /** The fields that are not `undefined`. */

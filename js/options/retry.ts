@@ -1,7 +1,7 @@
 /** The `retry` option and the processor's `retryBudget`: their fields, each with its default and check. */
 
 import type { RetryBudgetOptions, RetryOptions } from '../types.js'
-import { aCount, aFunction, anInteger, aShare, aTtl, type Check, type Complaint, isObject } from './checks.js'
+import { aCount, aFunction, anInteger, aShare, aTtl, type Check, type Complaint, isObject, isOwnOrInherited } from './checks.js'
 
 /** `retry` with every field filled in. */
 export type ResolvedRetry = Readonly<Filled<RetryOptions>>
@@ -31,7 +31,8 @@ const fields = (checks: Readonly<Record<string, Check>>): Check => {
       if (!names.includes(name)) return { expected: `an object of ${names.join(', ')} (not ${name})`, outOfRange: false }
     }
     for (const name of names) {
-      const complaint = value[name] === undefined ? undefined : checks[name]?.(value[name])
+      const field = isOwnOrInherited(value, name) ? value[name] : undefined
+      const complaint = field === undefined ? undefined : checks[name]?.(field)
       if (complaint !== undefined) return { ...complaint, expected: `${name} to be ${complaint.expected}` }
     }
     return undefined

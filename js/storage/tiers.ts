@@ -1,12 +1,13 @@
 /**
  * The tiers beneath memory, read in order and written together. Nothing they do, throw or leave undone reaches a reader: it costs a miss and
- * a counter.
+ * a counter. What was removed or replaced is a miss at once, whatever a tier still says of it (`hidden.ts`).
  */
 
 import type { Clock } from '../clock.js'
 import { isStorage } from '../options/storage.js'
 import type { StorageInput, Tier, TierEntry, ValueStorage } from '../types.js'
-import { valueTier } from './value-tier.js'
+import { everyKey, Hidden, type Removal } from './hidden.js'
+import { tierOf } from './value-tier.js'
 
 /** What happened with one tier so far. */
 export interface TierMetrics {
@@ -22,21 +23,35 @@ export interface TierMetrics {
 /** One operation of a tier, as it is done to all of them. */
 type Operation = (tier: Tier) => Promise<unknown> | unknown
 
+/** An entry that waits to be written. */
+interface Pending {
+  readonly entry: TierEntry
+  /** What the tiers have of the key until then is no more. */
+  readonly replaces: boolean
+}
+
 export class Tiers {
   readonly tiers: readonly Tier[]
   readonly metrics: readonly TierMetrics[]
   readonly #clock: Clock
   readonly #timeoutMs: number
+  /** Of each tier, what is not to be read there. */
+  readonly #hidden: readonly Hidden[]
+  /** Of each tier, whether what it refused to remove is being removed again. */
+  readonly #isMending: boolean[] = []
   /** The end of each tier's writes so far: they are done one after another, so that a delete comes after the write it undoes. */
   readonly #writes: Promise<void>[]
   /** Written with the next turn of the event loop, all at once. */
-  #pending = new Map<string, TierEntry>()
+  #pending = new Map<string, Pending>()
   #flushing: Promise<void> | undefined
 
   constructor(storage: StorageInput | undefined, clock: Clock, timeoutMs: number) {
     const list = storage === undefined ? [] : Array.isArray(storage) ? storage : [storage]
-    this.tiers = list.map((item: Tier | ValueStorage) => (isTier(item) ? item : valueTier(item)))
+    this.tiers = list.map((item: Tier | ValueStorage) => {
+      return isTier(item) ? item : tierOf(item, { name: 'storage', ttlUnit: 'ms' }, () => clock.wallNow())
+    })
     this.metrics = this.tiers.map(({ name }) => ({ name, hits: 0, misses: 0, errors: 0, writes: 0, deletes: 0 }))
+    this.#hidden = this.tiers.map(() => new Hidden())
     this.#writes = this.tiers.map(() => Promise.resolve())
     this.#clock = clock
     this.#timeoutMs = timeoutMs
@@ -48,13 +63,14 @@ export class Tiers {
 
   /** The entries of tier `index` for `keys`, in their order; a failure is a miss for all. Never rejects. */
   async read(index: number, keys: readonly string[]): Promise<readonly (TierEntry | undefined)[]> {
-    const metrics = this.metrics[index]
-    const found = await this.#run(index, (tier) => tier.mget(keys))
-    const wallNow = this.#clock.wallNow()
-    const isAnswer = Array.isArray(found) && found.length === keys.length
-    if (!isAnswer && found !== FAILED && metrics) metrics.errors++
-    const entries = keys.map((_, at) => (isAnswer ? validEntry(found[at], wallNow) : undefined))
+    const hidden = this.#hidden[index] as Hidden
+    const asked = keys.filter((key) => !hidden.has(key))
+    const found = asked.length === 0 ? [] : await this.#mget(index, asked)
+    let at = 0
+    // Asked for in the same order, so each that was asked for is the next one.
+    const entries = keys.map((key) => (asked[at] === key ? found[at++] : undefined))
     const hits = entries.filter((entry) => entry !== undefined).length
+    const metrics = this.metrics[index]
     if (metrics) {
       metrics.hits += hits
       metrics.misses += keys.length - hits
@@ -64,40 +80,37 @@ export class Tiers {
 
   /** Copies entries to the tiers above `index`, in the background. */
   copyUp(index: number, entries: readonly (TierEntry & { key: string })[]): void {
-    for (let above = 0; above < index; above++) this.#enqueue(above, (tier) => tier.mset(entries))
+    for (let above = 0; above < index; above++) void this.#mset(above, entries, [])
   }
 
-  /** Keeps the entry in all tiers, in the background; what is written in one burst goes out in one call. */
-  write(key: string, entry: TierEntry): void {
-    this.#pending.set(key, entry)
+  /**
+   * Keeps the entry in all tiers, in the background; what is written in one burst goes out in one call. If it `replaces` what the tiers have, that is not
+   * read any more.
+   */
+  write(key: string, entry: TierEntry, replaces = false): void {
+    const before = this.#pending.get(key)
+    this.#pending.set(key, { entry, replaces: replaces || before?.replaces === true })
+    if (replaces) for (const hidden of this.#hidden) hidden.hide({ keys: [key], matches: undefined })
     this.#flushing ??= Promise.resolve().then(() => this.#flush())
   }
 
   /** Removes keys from all tiers. Settles when they have answered, well or not. */
   async delete(keys: readonly string[]): Promise<void> {
     for (const key of keys) this.#pending.delete(key)
-    await this.#everywhere(
-      (tier) => tier.mdelete(keys),
-      (metrics) => (metrics.deletes += keys.length),
-    )
+    for (const metrics of this.metrics) metrics.deletes += keys.length
+    await this.#removeEverywhere({ keys, matches: undefined })
   }
 
   /** Removes `keys` from all tiers, and from those that can list their keys all that `matches` says yes to. */
   async deleteMatching(keys: readonly string[], matches: ((key: string) => boolean) | undefined): Promise<void> {
     for (const key of keys) this.#pending.delete(key)
     for (const key of this.#pending.keys()) if (matches?.(key)) this.#pending.delete(key)
-    await this.#everywhere(async (tier) => {
-      const found = new Set(keys)
-      if (matches !== undefined && tier.keys !== undefined) {
-        for await (const key of tier.keys()) if (matches(key)) found.add(key)
-      }
-      if (found.size > 0) await tier.mdelete([...found])
-    })
+    await this.#removeEverywhere({ keys, matches })
   }
 
   async clear(): Promise<void> {
     this.#pending.clear()
-    await this.#everywhere((tier) => tier.clear?.())
+    await this.#removeEverywhere(everything())
   }
 
   /** Settles when all that was to be written has been, or has failed. */
@@ -108,47 +121,112 @@ export class Tiers {
 
   async close(): Promise<void> {
     await this.flush()
-    await this.#everywhere((tier) => tier.close?.())
+    await Promise.all(this.tiers.map((_, index) => this.#run(index, (tier) => tier.close?.())))
   }
 
   #flush(): void {
     this.#flushing = undefined
-    const entries = [...this.#pending].map(([key, entry]) => ({ key, ...entry }))
+    const pending = [...this.#pending]
     this.#pending = new Map()
-    if (entries.length === 0) return
-    void this.#everywhere(
-      (tier) => tier.mset(entries),
-      (metrics) => (metrics.writes += entries.length),
-    )
+    if (pending.length === 0) return
+    const entries = pending.map(([key, { entry }]) => ({ key, ...entry }))
+    const replaced = pending.filter(([, { replaces }]) => replaces).map(([key]) => key)
+    for (const [index, metrics] of this.metrics.entries()) {
+      metrics.writes += entries.length
+      void this.#mset(index, entries, replaced)
+    }
   }
 
-  async #everywhere(operation: Operation, count?: (metrics: TierMetrics) => void): Promise<void> {
-    await Promise.all(
-      this.tiers.map((_, index) => {
-        const metrics = this.metrics[index]
-        if (metrics) count?.(metrics)
-        return this.#enqueue(index, operation)
-      }),
-    )
+  /** Writes entries to tier `index`. `replaced` are keys whose older entries are hidden there. */
+  async #mset(index: number, entries: readonly (TierEntry & { key: string })[], replaced: readonly string[]): Promise<void> {
+    const hidden = this.#hidden[index] as Hidden
+    const keys = entries.map(({ key }) => key)
+    const upTo = hidden.now
+    const write = hidden.begin(keys)
+    const onLate = (): (() => void) => {
+      hidden.giveUp(write)
+      return () => {
+        const spoilt = hidden.end(write)
+        if (spoilt.length > 0) void this.#remove(index, { keys: spoilt, matches: undefined })
+      }
+    }
+    const onEnd = (isWell: boolean): void => {
+      if (!write.isLate) hidden.end(write)
+      if (isWell) hidden.show({ keys }, upTo)
+      else hidden.keep({ keys: replaced, matches: undefined })
+    }
+    await this.#enqueue(index, (tier) => tier.mset(entries), onEnd, onLate)
   }
 
-  #enqueue(index: number, operation: Operation): Promise<void> {
-    const after = (this.#writes[index] ?? Promise.resolve()).then(() => this.#run(index, operation)).then(() => {})
-    this.#writes[index] = after
-    return after
+  async #removeEverywhere(removal: Removal): Promise<void> {
+    await Promise.all(this.tiers.map((_, index) => this.#remove(index, removal)))
   }
 
-  /** Runs one operation up to its deadline. Answers `FAILED` for whatever goes wrong. */
-  async #run(index: number, operation: Operation): Promise<unknown> {
+  /** Removes from tier `index` what `removal` means; until that is done, and where it fails, it is not read there. */
+  async #remove(index: number, removal: Removal): Promise<void> {
+    const hidden = this.#hidden[index] as Hidden
+    const upTo = hidden.hide(removal)
+    const onEnd = (isWell: boolean): void => {
+      if (isWell) {
+        hidden.show(removal, upTo)
+        hidden.showMatching(removal)
+      } else hidden.keep(removal)
+    }
+    await this.#enqueue(index, (tier) => removeFrom(tier, removal), onEnd)
+  }
+
+  /** Tries again what tier `index` refused to remove; not with each success of that, or two that fail in turn would never end. */
+  #removeFailed(index: number): void {
+    if (this.#isMending[index]) return
+    const failed = this.#hidden[index]?.takeFailed() ?? []
+    if (failed.length === 0) return
+    this.#isMending[index] = true
+    const end = (): void => {
+      this.#isMending[index] = false
+    }
+    void Promise.all(failed.map((removal) => this.#remove(index, removal))).then(end)
+  }
+
+  /** Does `operation` when what tier `index` was told before is done, and tells `onEnd` whether it went well. */
+  #enqueue(index: number, operation: Operation, onEnd: (isWell: boolean) => void, onLate?: () => () => void): Promise<void> {
+    const done = (this.#writes[index] ?? Promise.resolve())
+      .then(() => this.#run(index, operation, onLate))
+      .then((result) => {
+        onEnd(result !== FAILED)
+        if (result === FAILED) return
+        // What it refused before, it may do now; but for what `onEnd` knows to be settled.
+        this.#removeFailed(index)
+      })
+    this.#writes[index] = done
+    return done
+  }
+
+  async #mget(index: number, keys: readonly string[]): Promise<readonly (TierEntry | undefined)[]> {
+    const found = await this.#run(index, (tier) => tier.mget(keys))
+    const wallNow = this.#clock.wallNow()
+    if (Array.isArray(found) && found.length === keys.length) return found.map((entry) => validEntry(entry, wallNow))
+    const metrics = this.metrics[index]
+    if (found !== FAILED && metrics) metrics.errors++
+    return []
+  }
+
+  /** Runs one operation up to its deadline. Answers `FAILED` for whatever goes wrong. `onLate` is called at the deadline; what it answers, if it ends after that. */
+  async #run(index: number, operation: Operation, onLate?: () => () => void): Promise<unknown> {
     const tier = this.tiers[index]
     if (tier === undefined) return FAILED
     let timer: unknown
+    let onEnd: (() => void) | undefined
     const deadline = new Promise((resolve) => {
       if (this.#timeoutMs === Number.POSITIVE_INFINITY) return
-      timer = this.#clock.setTimer(() => resolve(FAILED), Math.min(this.#timeoutMs, 2 ** 31 - 1))
+      const giveUp = (): void => {
+        onEnd = onLate?.()
+        resolve(FAILED)
+      }
+      timer = this.#clock.setTimer(giveUp, Math.min(this.#timeoutMs, 2 ** 31 - 1))
     })
     // What comes after the deadline goes nowhere, a rejection included.
     const answer = (async () => operation(tier))().catch(() => FAILED)
+    if (onLate !== undefined) void answer.then(() => onEnd?.())
     const result = await Promise.race([answer, deadline])
     this.#clock.clearTimer(timer)
     const metrics = this.metrics[index]
@@ -159,15 +237,32 @@ export class Tiers {
 
 const FAILED = Symbol('failed')
 
+/** A removal of its own each time: it is told apart from others of its kind. */
+const everything = (): Removal => ({ keys: [], matches: everyKey })
+
+async function removeFrom(tier: Tier, { keys, matches }: Removal): Promise<void> {
+  if (matches === everyKey && tier.clear !== undefined) return tier.clear()
+  const found = new Set(keys)
+  if (matches !== undefined && tier.keys !== undefined) {
+    for await (const key of tier.keys()) if (matches(key)) found.add(key)
+  }
+  if (found.size > 0) await tier.mdelete([...found])
+}
+
 /** A tier names itself; a storage of plain values does not. */
 function isTier(item: Tier | ValueStorage): item is Tier {
   return typeof (item as Tier).name === 'string' && isStorage(item) && 'mget' in item && 'mset' in item && 'mdelete' in item
 }
 
 function validEntry(entry: unknown, wallNow: number): TierEntry | undefined {
-  if (typeof entry !== 'object' || entry === null || !('value' in entry)) return undefined
-  const { value, expiresAt } = entry as TierEntry
-  if (value === undefined) return undefined
-  if (expiresAt === undefined) return { value }
-  return typeof expiresAt === 'number' && wallNow < expiresAt ? { value, expiresAt } : undefined
+  try {
+    if (typeof entry !== 'object' || entry === null || !('value' in entry)) return undefined
+    const { value, expiresAt } = entry as TierEntry
+    if (value === undefined) return undefined
+    if (expiresAt === undefined) return { value }
+    return typeof expiresAt === 'number' && wallNow < expiresAt ? { value, expiresAt } : undefined
+  } catch {
+    // A proxy, or a getter, that throws.
+    return undefined
+  }
 }

@@ -1,6 +1,6 @@
 /** Makes a tier of an application's own storage of plain values. */
 
-import { misuse } from '../options/checks.js'
+import { aKey, misuse, oneOf, verify } from '../options/checks.js'
 import { isStorage } from '../options/storage.js'
 import type { Tier, TierEntry, ValueStorage } from '../types.js'
 
@@ -22,10 +22,17 @@ export function valueTier(storage: ValueStorage, { name = 'storage', ttlUnit = '
     const expected = 'a storage with mget or get, mset or set, mdelete or delete'
     throw misuse('valueTier(storage)', { expected, outOfRange: false }, storage, 'ERR_INVALID_OPTION')
   }
+  verify('valueTier.name', name, aKey)
+  verify('valueTier.ttlUnit', ttlUnit, oneOf('ms', 's'))
+  return tierOf(storage, { name, ttlUnit }, () => Date.now())
+}
+
+/** The tier of a storage that is right, in the time that `wallNow` tells. */
+export function tierOf(storage: ValueStorage, { name, ttlUnit }: Required<ValueTierOptions>, wallNow: () => number): Tier {
   const unitMs = ttlUnit === 's' ? 1000 : 1
   /** What is left of the entry's life, in the storage's unit and never rounded up to more. */
   const ttlOf = ({ expiresAt }: TierEntry): number | undefined =>
-    expiresAt === undefined ? undefined : Math.max(0, Math.floor((expiresAt - Date.now()) / unitMs))
+    expiresAt === undefined ? undefined : Math.max(0, Math.floor((expiresAt - wallNow()) / unitMs))
   const tier: Tier = {
     name,
     async mget(keys) {

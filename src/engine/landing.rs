@@ -149,12 +149,16 @@ impl Engine {
             return;
         }
         let state = self.flights.get_mut(flight).expect("a flight that lands is there");
+        let is_answer_of_callback = state.started.is_some();
         let load = state.started.map_or(Millis::ZERO, |started| now.since(started));
         let tags = std::mem::take(&mut state.tags);
         let hash = self.flights.hash(flight);
         let mut key = Vec::new();
         self.flights.copy_key(flight, &mut key);
-        self.flights.fence_older(flight);
+        if is_answer_of_callback {
+            // What a tier has is older than any callback's answer, whoever asked it when.
+            self.flights.fence_older(flight);
+        }
         let entry = entry(ttl, weight, load, Holds::Value, now);
         let Some(slot) = self.store_entry(hash, &key, entry, now) else { return };
         self.effects.push(Effect::Store { slot: slot.0, from: flight.0, ttl: (ttl.0 as f32).to_bits() });
@@ -177,8 +181,11 @@ impl Engine {
             return;
         }
         let entry = entry(Millis(self.config.error_ttl), 0, Millis::ZERO, Holds::Failure, now);
-        if let Some(slot) = self.store_entry(hash, &key, entry, now) {
-            self.effects.push(Effect::StoreFailure { slot: slot.0, from: flight.0 });
+        let tags = self.flights.get_mut(flight).map_or_else(Vec::new, |state| std::mem::take(&mut state.tags));
+        let Some(slot) = self.store_entry(hash, &key, entry, now) else { return };
+        self.effects.push(Effect::StoreFailure { slot: slot.0, from: flight.0 });
+        for tag in tags {
+            self.label(slot, Label::Tag, &tag);
         }
     }
 

@@ -139,10 +139,7 @@ impl Engine {
     pub fn advance(&mut self, now: Instant) {
         while let Some(due) = self.deadlines.due(now) {
             match due {
-                Due::Batch(batch) => {
-                    self.batch_mut(batch).deadline = None;
-                    self.effects.push(Effect::TimeOutBatch { batch: batch.0 });
-                }
+                Due::Batch(batch) => self.time_out_batch(batch, now),
                 Due::Retry(flight) => self.try_again(flight, now),
                 Due::Call(id) => {
                     let Some(call) = self.schedule.get_mut(id) else { continue };
@@ -325,9 +322,6 @@ impl Engine {
             return;
         }
         open.answered = true;
-        if let Some(deadline) = open.deadline.take() {
-            self.deadlines.cancel(deadline);
-        }
         let Some(place) = self.nested.iter().position(|&(nested, _)| nested == batch) else {
             return self.announce(batch, now);
         };
@@ -343,7 +337,24 @@ impl Engine {
         }
     }
 
+    /// The batch is to wait no longer: not for answers, nor with them for its caller's slot.
+    fn time_out_batch(&mut self, batch: BatchId, now: Instant) {
+        let open = self.batch_mut(batch);
+        open.deadline = None;
+        let holder = open.terms.parent.and_then(|parent| self.schedule.get_mut(parent));
+        match holder.filter(|call| call.held == Some(batch)) {
+            Some(call) => {
+                call.held = None;
+                self.announce(batch, now);
+            }
+            None => self.effects.push(Effect::TimeOutBatch { batch: batch.0 }),
+        }
+    }
+
     fn announce(&mut self, batch: BatchId, now: Instant) {
+        if let Some(deadline) = self.batch_mut(batch).deadline.take() {
+            self.deadlines.cancel(deadline);
+        }
         let busy_us = (self.schedule.busy(batch, now).0 * 1000.0) as u32;
         self.effects.push(Effect::Done { batch: batch.0, busy_us });
         self.batch_mut(batch).announced = true;

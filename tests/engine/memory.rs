@@ -297,6 +297,19 @@ fn a_tag_is_that_of_the_value_it_came_with() {
 }
 
 #[test]
+fn an_entry_has_each_tag_that_any_of_its_waiters_gave_it() {
+    for tag in [b"s", b"t", b"u"] {
+        let mut on = Driver::new(CONFIG);
+        let opened = on.load(&["a"], TERMS);
+        on.turn(|engine, _| [b"s", b"t", b"s", b"u"].into_iter().for_each(|tag| engine.tag_flight(opened.flight(0), tag)));
+        on.settle(call(&opened.effects), opened.flight(0), VALUE);
+        on.turn(|engine, now| {
+            assert_eq!(engine.invalidate(Target::Tag(tag), &mut Vec::new(), &mut Vec::new(), now), 1);
+        });
+    }
+}
+
+#[test]
 fn a_tagged_load_that_is_invalidated_is_not_stored_and_not_joined() {
     let mut on = Driver::new(CONFIG);
     let opened = on.load(&["a"], TERMS);
@@ -379,6 +392,7 @@ fn memory_stays_in_proportion_while_keys_of_all_sizes_come_and_go() {
         let beside = lens.len().next_power_of_two() * WORD * (3 + 4 + 1);
         let bytes = on.engine.stats().engine_bytes as usize;
         let bound = blocks + beside + 4096 * WORD;
+        assert!(bytes >= live, "step {step}: {bytes} bytes for {live} of keys");
         assert!(bytes <= bound, "step {step}: {bytes} bytes for at most {most} of keys, bound {bound}");
     }
     on.engine.validate().expect("a valid engine");

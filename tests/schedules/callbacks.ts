@@ -179,6 +179,7 @@ export class Callbacks {
     extra: [string, unknown][],
   ): AsyncGenerator<[string, unknown]> {
     const { history } = this.#world
+    history.streams++
     try {
       for (const pair of extra) {
         history.answered(run, pair[0])
@@ -196,6 +197,7 @@ export class Callbacks {
         yield [key, value]
       }
     } finally {
+      history.streams--
       if (!run.isOver) history.end(run)
     }
   }
@@ -232,9 +234,12 @@ export class Callbacks {
     )
     const back = settled.then((failure) => {
       run.nested--
-      // Cut short, it cannot wait for a slot first.
-      const { signal, timeoutMs, failFast } = nested.call.options
-      if (failure !== undefined && (signal !== undefined || timeoutMs !== undefined || failFast)) run.isUnslotted = true
+      // What is cut short, is due, or comes piece by piece, does not wait for a slot first.
+      const { how, options } = nested.call
+      const { signal, timeoutMs, failFast, ungroupable } = options
+      const isClosed = (failure?.reason as { code?: string } | undefined)?.code === 'ERR_CLOSED'
+      const canBeCut = signal !== undefined || failFast || ungroupable !== undefined || isClosed
+      if ((failure !== undefined && canBeCut) || timeoutMs !== undefined || how === 'stream') run.isUnslotted = true
       if (!run.isOver && !run.isUnslotted) history.checkLimit(run.asked, `a callback of call ${run.asked.number} went on`)
       return failure
     })

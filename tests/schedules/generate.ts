@@ -94,7 +94,7 @@ class Generator {
       steps.splice(random.below(steps.length + 1), 0, {
         do: 'close',
         mode,
-        timeoutMs: random.pick([0, 5, 40, 10_000]),
+        timeoutMs: random.pick([1, 5, 40, 10_000]),
         wait: random.below(10),
       })
     }

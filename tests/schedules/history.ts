@@ -54,11 +54,11 @@ export interface Truth {
 }
 
 interface Obsolescence {
-  /** Whose: all truths that are older, or those with a tag. */
-  readonly tag: string | undefined
-  readonly called: Stamp
-  /** When everything that is beneath memory had done it, too; never for what is done to memory alone. */
-  done: Stamp
+  readonly since: Stamp
+  /** Of the tiers, too; else what had landed by then may come back from there. */
+  readonly beneath: boolean
+  /** Only what has this tag. */
+  readonly tag?: string | undefined
 }
 
 /** What callbacks answer: a value that says whose it is. */
@@ -79,15 +79,20 @@ export class Thrown extends Error {
   }
 }
 
+/** As in js/dispatcher.ts. */
+const CRASHES_MAX = 3
+
 export class History {
   readonly violations: Violation[] = []
   readonly truths: Truth[] = []
   readonly asked: Asked[] = []
   /** Whether values can come back from beneath memory. */
   readonly hasTiers: boolean
-  /** The instance was lost: what ran then is nobody's. */
-  isCrashed = false
+  /** How often the instance was lost. */
+  crashes = 0
   calls = 0
+  /** Groups' streams that have not ended, whether or not anything is expected of them. */
+  streams = 0
   readonly #scheduler: Scheduler
   #clock = 0
   readonly #runs = new Map<string, Run[]>()
@@ -99,6 +104,16 @@ export class History {
   constructor(scheduler: Scheduler, hasTiers: boolean) {
     this.#scheduler = scheduler
     this.hasTiers = hasTiers
+  }
+
+  /** What ran when the instance was lost is nobody's. */
+  get isCrashed(): boolean {
+    return this.crashes > 0
+  }
+
+  /** It was lost so often that there may be none: nothing is kept then, nothing fenced, and no circle found. */
+  get isDegraded(): boolean {
+    return this.crashes >= CRASHES_MAX
   }
 
   stamp(): Stamp {
@@ -186,21 +201,14 @@ export class History {
     this.#nothings.set(key, known)
   }
 
-  /**
-   * From now on nobody who comes is to read what was begun before. Answers what to call when that is true of all tiers. With a `tag`, only of what
-   * has that.
-   */
-  obsolete(keys: Iterable<string>, tag?: string): () => void {
-    const called = this.stamp()
-    const entry: Obsolescence = { tag, called, done: this.hasTiers ? Number.POSITIVE_INFINITY : called }
+  /** From now on nobody who comes is to read what was begun before. */
+  obsolete(keys: Iterable<string>, how: Omit<Obsolescence, 'since'>): void {
+    const entry: Obsolescence = { ...how, since: this.stamp() }
     for (const key of keys) {
       this.#bump(key)
       const list = this.#obsolete.get(key)
       if (list === undefined) this.#obsolete.set(key, [entry])
       else list.push(entry)
-    }
-    return () => {
-      if (entry.done === Number.POSITIVE_INFINITY) entry.done = this.stamp()
     }
   }
 
@@ -217,18 +225,17 @@ export class History {
     if (truth.key !== key || (value as Value).key !== key) {
       return this.violate('alien', `${what}: ${JSON.stringify(key)} was answered with ${JSON.stringify(value)}`)
     }
-    const by = this.whyObsolete(truth, asked)
-    if (by !== undefined) {
-      const text = `asked at ${asked}, got load ${load}, begun at ${truth.begun}, landed at ${truth.landed}, obsolete since ${by.called} (${by.done})`
+    const by = this.#whyObsolete(truth, asked)
+    if (by !== undefined && !this.isDegraded) {
+      const text = `asked at ${asked}, got load ${load}, begun at ${truth.begun}, landed at ${truth.landed}, obsolete since ${by.since}`
       this.violate('resurrected', `${what} ${JSON.stringify(key)}: ${text}`)
     }
   }
 
-  whyObsolete(truth: Truth, asked: Stamp): Obsolescence | undefined {
-    return this.#obsolete.get(truth.key)?.find(({ tag, called, done }) => {
-      if (truth.begun > called || (tag !== undefined && !truth.tags.includes(tag))) return false
-      // What had landed by then may be in a tier, and is gone from there only when that says so.
-      return (truth.landed < called ? done : called) < asked
+  #whyObsolete(truth: Truth, asked: Stamp): Obsolescence | undefined {
+    return this.#obsolete.get(truth.key)?.find(({ since, beneath, tag }) => {
+      if (truth.begun > since || since > asked || (tag !== undefined && !truth.tags.includes(tag))) return false
+      return beneath || !this.hasTiers || truth.landed > since
     })
   }
 

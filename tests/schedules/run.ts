@@ -145,14 +145,10 @@ class Runner implements World {
   touch(touch: Touch): void {
     const processor = this.#processor
     const isOfAll = touch.do === 'invalidate' ? touch.kind !== 'tag' : touch.where === 'all'
-    const done = this.#obsolete(touch)
+    // A closed processor refuses, and nothing has happened.
+    if (!this.#isClosed || (touch.do !== 'invalidate' && !isOfAll)) this.#obsolete(touch, isOfAll)
     const settle = (promise: Promise<unknown>): void => {
-      const by = isOfAll && this.#isFaithful && !this.#isClosed ? done : () => {}
-      this.#await(promise.then(by, this.#refuse), {
-        what: touch.do,
-        signal: undefined,
-        by: Number.POSITIVE_INFINITY,
-      })
+      this.#await(promise.catch(this.#refuse), { what: touch.do, signal: undefined, by: Number.POSITIVE_INFINITY })
     }
     switch (touch.do) {
       case 'set': {
@@ -208,13 +204,13 @@ class Runner implements World {
       case 'jump':
         return scheduler.jumpWall(step.ms)
       case 'crash':
-        this.history.isCrashed = true
+        this.history.crashes++
         return retireInstance(new Error('a crash on demand'))
       case 'close': {
         this.#isClosed = true
         const { mode, timeoutMs } = step
         const by = scheduler.now() + (mode === 'drain' ? timeoutMs : 0) + this.#tiersMs
-        return this.#await(this.#processor.close({ mode, timeoutMs }), {
+        return this.#await(this.#processor.close({ mode, timeoutMs }).catch(this.#refuse), {
           what: `close (${mode})`,
           signal: undefined,
           by,
@@ -345,20 +341,24 @@ class Runner implements World {
     this.#allSignals.push(this.#signals[place].signal)
   }
 
-  /** Says what `touch` makes obsolete; answers what to call when the tiers have done it. */
-  #obsolete(touch: Touch): () => void {
+  /** Notes what `touch` makes obsolete. */
+  #obsolete(touch: Touch, beneath: boolean): void {
     const { history } = this
     switch (touch.do) {
       case 'set':
-        return history.obsolete(touch.entries.map(({ key }) => keyAt(key)))
+        return history.obsolete(
+          touch.entries.map(({ key }) => keyAt(key)),
+          { beneath },
+        )
       case 'delete':
-        return history.obsolete(touch.keys.map(keyAt))
+        return history.obsolete(touch.keys.map(keyAt), { beneath })
       case 'clear':
-        return history.obsolete(KEYS)
+        return history.obsolete(KEYS, { beneath })
       case 'invalidate': {
         const { kind, pick } = touch
-        if (kind === 'tag') return history.obsolete(KEYS, TAGS[pick])
-        return history.obsolete(KEYS.filter((key, place) => (kind === 'keys' ? place === pick : matches(kind, pick, key))))
+        if (kind === 'tag') return history.obsolete(KEYS, { beneath, tag: TAGS[pick] })
+        const keys = KEYS.filter((key, place) => (kind === 'keys' ? place === pick : matches(kind, pick, key)))
+        return history.obsolete(keys, { beneath })
       }
     }
   }
@@ -416,7 +416,8 @@ class Runner implements World {
         this.history.violate('order', `call ${asked.number}: the outcome at ${at} has index ${outcome.index}`)
       this.#checkOutcome(asked, outcome)
     })
-    if (!asked.shares) return
+    // Without an engine, one after the other is fetched.
+    if (!asked.shares || this.history.isDegraded) return
     const first = new Map<string, BatchOutcome<unknown>>()
     for (const outcome of outcomes) {
       const other = first.get(outcome.key) ?? outcome
@@ -453,7 +454,7 @@ class Runner implements World {
     } else if (reason instanceof EngineCrashError) {
       if (!history.isCrashed) history.violate('crash', text())
     } else if (known.key !== key) history.violate('alien', text())
-    if (reason instanceof FetchTimeoutError && this.#isPrompt) history.violate('stuck', text())
+    if (reason instanceof FetchTimeoutError && this.#isPrompt && !history.isDegraded) history.violate('stuck', text())
   }
 
   /** What a call as a whole failed with. */
@@ -503,12 +504,10 @@ class Runner implements World {
         this.#pending.delete(pending)
       }
     }
-    if (this.#pending.size > 0) return
-    // Nobody waits: if no callback and no tier is at work either, the processor must not hold the process.
-    const isIdle =
-      this.#tiers.every(({ pending }) => pending === 0) && this.history.asked.every(({ running }) => running.length === 0)
-    if (isIdle && this.#tiers.length === 0 && this.scheduler.timers > 0 && !this.#refreshes)
-      this.history.violate('timer', `${this.scheduler.timers} timers are set with nothing to do`)
+    if (this.#pending.size > 0 || this.#tiers.length > 0 || this.scheduler.timers === 0 || this.history.isCrashed) return
+    // Nobody waits: if no callback is at work either, the processor must not hold the process.
+    const isIdle = this.history.streams === 0 && this.history.asked.every(({ running }) => running.length === 0)
+    if (isIdle && !this.#refreshes) this.history.violate('timer', `${this.scheduler.timers} timers are set with nothing to do`)
   }
 
   /** When nothing is due any longer. */

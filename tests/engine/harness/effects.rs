@@ -24,6 +24,8 @@ impl Harness {
             self.met.count("waiting for a slot to go on", 1);
         }
         self.engine.validate()?;
+        let (quiescent, expected) = (self.engine.is_quiescent(), self.model.is_quiescent());
+        check(quiescent == expected, || format!("quiescent: {quiescent}, expected {expected}"))?;
         self.compare_memory()?;
         let stats = Stats { engine_bytes: 0, ..self.engine.stats() };
         let expected = self.model.stats();
@@ -35,6 +37,7 @@ impl Harness {
     fn compare_memory(&self) -> Checked {
         let now = self.now();
         let held = self.values.iter().flatten().count();
+        check(self.engine.len() == held && self.engine.is_empty() == (held == 0), || format!("{} entries", self.engine.len()))?;
         check(held == self.model.entries.len(), || format!("{held} values held for {:?}", self.model.entries))?;
         let jittered = self.model.setup.ttl_jitter > 0.0;
         let mut valid = self.model.entries.iter().filter(|entry| now.0 < entry.expires_at && !entry.failure);

@@ -73,7 +73,13 @@ impl Model {
             }
             let place = self.deadlines.iter().position(|&(other, _)| other == at).expect("there is a next deadline");
             match self.deadlines.remove(place).1 {
-                Due::Batch(batch) => self.happenings.push(Happening::TimeOutBatch { batch }),
+                Due::Batch(batch) => match self.calls.values_mut().find(|call| call.held == Some(batch)) {
+                    Some(call) => {
+                        call.held = None;
+                        self.done(batch);
+                    }
+                    None => self.happenings.push(Happening::TimeOutBatch { batch }),
+                },
                 Due::Retry(load) => {
                     let batch = self.loads[&load].batch;
                     self.enqueue(batch, vec![load], false);
@@ -134,24 +140,25 @@ impl Model {
     }
 
     pub(super) fn store_result(&mut self, load: Number, weight: u32, null: bool, value: u64) {
-        let Load { key, ttl, fenced, tags, .. } = self.loads[&load].clone();
+        let Load { key, ttl, fenced, tags, attempts, .. } = self.loads[&load].clone();
         if fenced {
             self.stats.fenced += 1;
             return;
         }
         let ttl = self.ttl_of(ttl, null);
         if ttl > 0.0 {
-            // The loads that began before this one know less.
-            self.loads.range_mut(..load).filter(|(_, older)| older.key == key).for_each(|(_, older)| older.fenced = true);
+            // The loads that began before this one know less, unless this one only asked a tier.
+            let older = self.loads.range_mut(..load).filter(|(_, older)| older.key == key && attempts > 0);
+            older.for_each(|(_, older)| older.fenced = true);
             let ttl = self.jitter(ttl);
             self.insert(Entry { tags, ..self.entry(key, value, weight, ttl) });
         }
     }
 
     pub(super) fn store_failure(&mut self, load: Number, value: u64) {
-        let Load { key, fenced, attempts, .. } = self.loads[&load];
+        let Load { key, fenced, attempts, tags, .. } = self.loads[&load].clone();
         if self.setup.error_ttl > 0.0 && !fenced && attempts > 0 && self.value_of(key, f64::INFINITY).is_none() {
-            self.insert(Entry { failure: true, ..self.entry(key, value, 0, self.setup.error_ttl) });
+            self.insert(Entry { failure: true, tags, ..self.entry(key, value, 0, self.setup.error_ttl) });
         }
     }
 }

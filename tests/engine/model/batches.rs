@@ -175,7 +175,6 @@ impl Model {
         }
         state.answered = true;
         let parent = state.waited_by.take();
-        self.deadlines.retain(|&(_, due)| due != Due::Batch(batch));
         if let Some(parent) = parent
             && self.nested_of(parent).next().is_none()
         {
@@ -191,6 +190,7 @@ impl Model {
     }
 
     pub(super) fn done(&mut self, batch: Number) {
+        self.deadlines.retain(|&(_, due)| due != Due::Batch(batch));
         let running = self.calls.values().filter(|call| call.batch == batch && call.state == State::Running);
         let busy = self.batches[&batch].busy + running.map(|call| self.now - call.running_since).sum::<f64>();
         self.happenings.push(Happening::Done { batch, busy_us: (busy * 1000.0) as u32 });
