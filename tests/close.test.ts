@@ -47,6 +47,20 @@ describe('close', () => {
     assert.equal(closing.is, 'fulfilled')
   })
 
+  for (const timeoutMs of [2 ** 40, Number.POSITIVE_INFINITY]) {
+    test(`waits ${timeoutMs} ms if it is to, and leaves no timer`, async (t) => {
+      const { processor, source, clock } = setUp(t)
+      const asked = processor.getCachedData('a', source.fetch, { fetchTimeoutMs: Number.POSITIVE_INFINITY })
+      const closing = watch(processor.close({ timeoutMs }))
+      await clock.advance(1_000_000)
+      assert.equal(closing.is, 'pending')
+      source.call(0).resolve('A')
+      assert.equal(await asked, 'A')
+      await drained()
+      assert.equal(closing.is, 'fulfilled')
+    })
+  }
+
   test('with abort rejects all at once', async (t) => {
     const { processor, source } = setUp(t)
     const asked = [

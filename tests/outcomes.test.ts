@@ -1,5 +1,6 @@
 import './support/strict.js'
 import assert from 'node:assert/strict'
+import { Readable, Writable } from 'node:stream'
 import { describe, test } from 'node:test'
 import { type BatchError, type FetchContext, SluiceError } from '../js/index.js'
 import { reasonOf, reasonsOf, setUp } from './support/set-up.js'
@@ -160,10 +161,10 @@ describe('how a fetchFunction fails', () => {
 })
 
 describe('a value that can be read only once', () => {
-  const stream = () => new ReadableStream()
   for (const [name, make] of [
     ['Response', () => new Response('body')],
-    ['ReadableStream', stream],
+    ['ReadableStream', () => new ReadableStream()],
+    ['readable stream', () => Readable.from(['body'])],
   ] as const) {
     test(`${name}: one request gets it, and it is not stored`, async (t) => {
       const { processor } = setUp(t)
@@ -187,6 +188,18 @@ describe('a value that can be read only once', () => {
         `"a" was fetched as a ${name}, which only one of the requests waiting for it can read; fetch its content instead`,
       )
     })
+  }
+})
+
+test('what can be written only, or has no more than a method called pipe, is a value like any other', async (t) => {
+  const { processor } = setUp(t)
+  for (const [key, value] of [
+    ['writable', new Writable()],
+    ['pipe', { pipe: () => {} }],
+    ['read', { read: () => {} }],
+  ] as const) {
+    assert.deepEqual(await processor.getCachedDataBatch<unknown>([ready(key, value), ready(key, value)]), [value, value])
+    assert.equal(processor.memory.get(key), value)
   }
 })
 

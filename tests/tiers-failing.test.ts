@@ -201,6 +201,20 @@ describe('a tier that is slow', () => {
     await drained()
   })
 
+  for (const storageTimeoutMs of [2 ** 40, Number.POSITIVE_INFINITY]) {
+    test(`is given ${storageTimeoutMs} ms if it is to have that, as far as timers go`, async (t) => {
+      const disk = new MapTier('disk', [['a', 'slow']])
+      disk.gate = new Deferred()
+      const { processor, clock } = setUp(t, { storage: disk, storageTimeoutMs })
+      const asked = watch(processor.getCachedData('a', unwanted('a').fetchFunction))
+      await clock.advance(1_000_000)
+      assert.equal(asked.is, 'pending')
+      disk.open()
+      await drained()
+      assert.equal(asked.value, 'slow')
+    })
+  }
+
   test('does not hold up what memory has, nor what another batch fetches', async (t) => {
     const disk = new MapTier()
     disk.gate = new Deferred()

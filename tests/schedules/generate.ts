@@ -108,9 +108,10 @@ class Generator {
 
   #config(): ConfigSpec {
     const random = this.#random
-    const { fails, stale, wishes } = this.#traits
+    const { fails, stale, wishes, tiers } = this.#traits
     return {
-      ...(random.chance(25) && { maxEntries: random.between(1, 4) }),
+      // What memory cannot hold comes back from the tiers.
+      ...(random.chance(tiers > 0 ? 60 : 25) && { maxEntries: random.between(1, tiers > 0 ? 2 : 4) }),
       ...(wishes && random.chance(25) && { maxWeight: random.pick([100, 300, 2000]) }),
       ...(random.chance(60) && { ttl: random.pick([1, 5, 20, 60, 0, Number.POSITIVE_INFINITY]) }),
       ...(random.chance(15) && { negativeTtl: random.pick([0, 3, 30]) }),

@@ -86,6 +86,7 @@ export class History {
   readonly violations: Violation[] = []
   readonly truths: Truth[] = []
   readonly asked: Asked[] = []
+  readonly met = new Map<string, number>()
   /** Whether values can come back from beneath memory. */
   readonly hasTiers: boolean
   /** How often the instance was lost. */
@@ -114,6 +115,16 @@ export class History {
   /** It was lost so often that there may be none: nothing is kept then, nothing fenced, and no circle found. */
   get isDegraded(): boolean {
     return this.crashes >= CRASHES_MAX
+  }
+
+  /** Whether a callback is at work. */
+  get isRunning(): boolean {
+    return this.streams > 0 || this.asked.some(({ running }) => running.length > 0)
+  }
+
+  /** Something was met that a program can be drawn for. */
+  meet(what: string): void {
+    this.met.set(what, (this.met.get(what) ?? 0) + 1)
   }
 
   stamp(): Stamp {
