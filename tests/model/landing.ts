@@ -146,7 +146,7 @@ export abstract class Landing extends Turns {
     const { errorTtl: ttl } = this.setting
     if (ttl <= 0 || load.fenced || load.attempts === 0) return
     if (this.cache.findStale(load.key, this.now, FOREVER) !== undefined) return
-    this.cache.put(load.key, { value: reason, failure: true, ttl, weight: 0, tags: new Set() }, this.now)
+    this.cache.put(load.key, { value: reason, failure: true, ttl, weight: 0, tags: load.tags }, this.now)
   }
 
   /** Nobody waits for `load` any longer. */
