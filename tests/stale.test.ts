@@ -223,6 +223,22 @@ describe('errorTtl', () => {
     assert.equal(processor.memory.get('a'), 'old')
   })
 
+  test('forgets a failure that is deleted, or invalidated by key, prefix or tag', async (t) => {
+    const { processor } = setUp(t, { errorTtl: 1000 })
+    const changes = [
+      () => processor.delete('k:1'),
+      () => processor.invalidate({ prefix: 'k' }),
+      () => processor.invalidate({ tag: 'tag' }),
+      () => processor.clear(),
+    ]
+    for (const change of changes) {
+      await reasonOf(processor.getCachedData('k:1', () => Promise.reject(new Error('no')), { tags: ['tag'] }))
+      // What was kept was no value.
+      assert.ok(!(await change()))
+      assert.equal(await processor.getCachedData('k:1', () => 'A', 0), 'A')
+    }
+  })
+
   test('keeps no abort', async (t) => {
     const { processor, source } = setUp(t, { errorTtl: 50 })
     const controller = new AbortController()

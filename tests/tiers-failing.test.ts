@@ -81,6 +81,23 @@ for (const fault of FAULTS) {
       assert.equal(source.calls.length, fault === 'hangs' ? 0 : 1)
     })
 
+    test('has removed what it refused to remove as soon as it takes something again, time after time', async (t) => {
+      const disk = new MapTier()
+      const { processor, clock } = setUp(t, { storage: disk })
+      for (const key of ['a', 'b', 'c']) {
+        disk.kept.set(key, { value: 'old' })
+        disk.fault = fault
+        const deleted = watch(processor.delete(key))
+        await clock.advance(1000)
+        assert.equal(deleted.is, 'fulfilled')
+        disk.fault = undefined
+        assert.equal(disk.kept.has(key), true)
+        await processor.set('other', key)
+        await drained()
+        assert.deepEqual([...disk.kept.keys()], ['other'])
+      }
+    })
+
     test('whose delete failed does not bring back what was deleted', async (t) => {
       const disk = new MapTier('disk', [
         ['a', 'old'],
