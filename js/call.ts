@@ -32,17 +32,30 @@ export interface NestedCalls {
   ): Promise<U>
 }
 
+/** Whom a call tells how it went. */
+export interface CallHost {
+  readonly nested: NestedCalls
+  succeed(call: Call, load: Load, value: unknown): void
+  fail(call: Call, load: Load, reason: unknown): void
+  /** All is said that `call` has to say. */
+  forget(call: Call): void
+  /** The callback of a call that nobody waits for any longer has ended. */
+  ended(call: Call): void
+  /** A callback has not answered by its deadline. */
+  stalled(keys: readonly string[], timeoutMs: number): void
+}
+
 /** What both kinds of call have: a signal that costs nothing until it is asked for, and an end that nobody waits for, told once. */
-abstract class AbortableCall {
+abstract class AbortableCall<Host extends CallHost = CallHost> {
   readonly id: CallId
-  readonly dispatcher: Dispatcher
+  readonly host: Host
   isAbandoned = false
   #reason: unknown
   #controller: AbortController | undefined
   #hasEnded = false
 
-  constructor(dispatcher: Dispatcher, id: CallId) {
-    this.dispatcher = dispatcher
+  constructor(host: Host, id: CallId) {
+    this.host = host
     this.id = id
   }
 
@@ -64,7 +77,7 @@ abstract class AbortableCall {
   protected end(): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
-    this.dispatcher.ended(this as unknown as Call)
+    this.host.ended(this as unknown as Call)
   }
 }
 
@@ -83,12 +96,12 @@ class CallContext {
   }
 
   get getCachedDataBatch(): FetchContext['getCachedDataBatch'] {
-    const { nested } = this.#call.dispatcher
+    const { nested } = this.#call.host
     return (requests, options) => nested.getCachedDataBatch(this.#caller, requests, options)
   }
 
   get getCachedData(): FetchContext['getCachedData'] {
-    const { nested } = this.#call.dispatcher
+    const { nested } = this.#call.host
     return (key, fetchFunction, options) => nested.getCachedData(this.#caller, key, fetchFunction, options)
   }
 }
@@ -120,8 +133,8 @@ class GroupContext extends CallContext implements GroupFetchContext<never> {
 export class SingleCall extends AbortableCall implements Call {
   readonly #load: Load
 
-  constructor(dispatcher: Dispatcher, id: CallId, load: Load) {
-    super(dispatcher, id)
+  constructor(host: CallHost, id: CallId, load: Load) {
+    super(host, id)
     this.#load = load
   }
 
@@ -130,7 +143,7 @@ export class SingleCall extends AbortableCall implements Call {
     if (this.isAbandoned || !load.isLive) return this.end()
     load.attempts++
     try {
-      const caller = { owner: this.dispatcher, id: this.id }
+      const caller = { owner: this.host.nested, id: this.id }
       const context = new SingleContext(load, this, caller)
       const answer = runAs(caller, load.scope, () => load.fetchFunction.call(load.request, context))
       if (!isThenable(answer)) return this.#succeed(answer)
@@ -148,25 +161,25 @@ export class SingleCall extends AbortableCall implements Call {
     if (this.isAbandoned) return this.end()
     const { key, options } = this.#load
     const reason = new FetchTimeoutError(key, options.fetchTimeoutMs)
-    this.dispatcher.stalled([key], options.fetchTimeoutMs)
+    this.host.stalled([key], options.fetchTimeoutMs)
     this.#fail(reason)
     this.abort(reason)
   }
 
   #succeed(value: unknown): void {
     if (this.isAbandoned) return this.end()
-    this.dispatcher.succeed(this, this.#load, value)
-    this.dispatcher.forget(this)
+    this.host.succeed(this, this.#load, value)
+    this.host.forget(this)
   }
 
   #fail(reason: unknown): void {
     if (this.isAbandoned) return this.end()
-    this.dispatcher.fail(this, this.#load, reason)
-    this.dispatcher.forget(this)
+    this.host.fail(this, this.#load, reason)
+    this.host.forget(this)
   }
 }
 
-export class GroupCall extends AbortableCall implements Call {
+export class GroupCall extends AbortableCall<Dispatcher> implements Call {
   readonly #loads: readonly Load[]
   readonly #groupKey: string
   /** Loads without an answer, by key; several where requests do not share. */
@@ -197,7 +210,7 @@ export class GroupCall extends AbortableCall implements Call {
     if (this.isAbandoned) return this.end()
     const timeoutMs = this.#loads[0]?.options.fetchTimeoutMs ?? 0
     const reason = new FetchTimeoutError(this.#groupKey, timeoutMs)
-    this.dispatcher.stalled(
+    this.host.stalled(
       [...this.#missing.values()].flat().map((load) => load.key),
       timeoutMs,
     )
@@ -206,7 +219,7 @@ export class GroupCall extends AbortableCall implements Call {
   }
 
   async #fetch(): Promise<void> {
-    const caller = { owner: this.dispatcher, id: this.id }
+    const caller = { owner: this.host.nested, id: this.id }
     const context = new GroupContext(this.#groupKey, this.#loads, this, caller)
     const [first] = this.#loads
     const answer = await runAs(caller, first?.scope, () => first?.options.groupFetch?.(context))
@@ -214,7 +227,7 @@ export class GroupCall extends AbortableCall implements Call {
     if (this.isAbandoned) return this.end()
     for (const load of this.#takeMissing()) {
       if (complaint === undefined) this.#answerMissing(load)
-      else this.dispatcher.fail(this, load, new GroupContractError(load.key, this.#groupKey, complaint))
+      else this.host.fail(this, load, new GroupContractError(load.key, this.#groupKey, complaint))
     }
     this.#finish()
   }
@@ -229,8 +242,8 @@ export class GroupCall extends AbortableCall implements Call {
       missing.filter((load) => !isMeant(load)),
     )
     for (const load of missing.filter(isMeant)) {
-      if (isInstance(value, Error)) this.dispatcher.fail(this, load, value)
-      else this.dispatcher.succeed(this, load, value)
+      if (isInstance(value, Error)) this.host.fail(this, load, value)
+      else this.host.succeed(this, load, value)
     }
     return true
   }
@@ -238,13 +251,13 @@ export class GroupCall extends AbortableCall implements Call {
   #answerMissing(load: Load): void {
     switch (load.options.onMissing) {
       case 'undefined':
-        return this.dispatcher.succeed(this, load, undefined)
+        return this.host.succeed(this, load, undefined)
       case 'null':
-        return this.dispatcher.succeed(this, load, null)
+        return this.host.succeed(this, load, null)
       case 'error':
-        return this.dispatcher.fail(this, load, new MissingResultError(load.key, this.#groupKey))
+        return this.host.fail(this, load, new MissingResultError(load.key, this.#groupKey))
       case 'fallback':
-        return this.dispatcher.fallBack(this, load)
+        return this.host.fallBack(this, load)
     }
   }
 
@@ -254,8 +267,8 @@ export class GroupCall extends AbortableCall implements Call {
     const left = this.#takeMissing()
     const limit = left[0]?.options.groupFallbackLimit ?? 0
     left.forEach((load, position) => {
-      if (position < limit) this.dispatcher.fallBack(this, load)
-      else this.dispatcher.fail(this, load, new GroupFetchError(load.key, this.#groupKey, error))
+      if (position < limit) this.host.fallBack(this, load)
+      else this.host.fail(this, load, new GroupFetchError(load.key, this.#groupKey, error))
     })
     this.#finish()
   }
@@ -263,7 +276,7 @@ export class GroupCall extends AbortableCall implements Call {
   /** All is said. Where nobody waited for the rest any longer half-way, its slot is to be freed. */
   #finish(): void {
     if (this.isAbandoned) this.end()
-    else this.dispatcher.forget(this)
+    else this.host.forget(this)
   }
 
   #takeMissing(): Load[] {

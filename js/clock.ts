@@ -13,6 +13,16 @@ export interface Clock {
   clearTimer(handle: TimerHandle): void
 }
 
+/** Timers of the platform overflow beyond this. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
+/** Calls `due` once, `ms` from now; never if that is infinite. Answers how to stop that. */
+export function startTimer(clock: Clock, ms: number, due: () => void): () => void {
+  if (ms === Number.POSITIVE_INFINITY) return () => {}
+  const handle = clock.setTimer(due, Math.min(ms, TIMER_MS_MAX))
+  return () => clock.clearTimer(handle)
+}
+
 /** The runtime's own clocks and timers, looked up when used: a sandbox may replace or lack them. */
 export const systemClock: Clock = {
   now: () => (typeof performance === 'object' ? performance.now() : Date.now()),

@@ -5,7 +5,7 @@
 
 import type { CallId } from './engine/engine.js'
 
-/** A running callback: of which dispatcher, and which call. Says nothing else, as it may outlive the call by long. */
+/** A running callback: of which processor, and which call. Says nothing else, as it may outlive the call by long. */
 export interface Caller {
   readonly owner: object
   readonly id: CallId

@@ -7,8 +7,8 @@
  */
 
 import type { Batch } from './batch.js'
-import { type Call, GroupCall, type NestedCalls, SingleCall, UnstartedCall } from './call.js'
-import type { Clock, TimerHandle } from './clock.js'
+import { type Call, type CallHost, GroupCall, type NestedCalls, SingleCall, UnstartedCall } from './call.js'
+import { type Clock, startTimer } from './clock.js'
 import {
   type BatchId,
   type CallId,
@@ -26,10 +26,9 @@ import { Failure } from './failure.js'
 import { isolate } from './isolation.js'
 import type { Load } from './load.js'
 import type { ResolvedConfig } from './options/resolve.js'
+import type { PlainFlight } from './plain.js'
 import { estimateWeight, isInstance, nameUnshareable } from './values.js'
 
-/** Timers of the platform overflow beyond this. */
-const TIMER_MS_MAX = 2 ** 31 - 1
 /** So many crashes within so many milliseconds, and the engine is left alone for a while. */
 const CRASHES_MAX = 3
 const CRASHES_WITHIN_MS = 1000
@@ -43,10 +42,12 @@ export interface ResultListener {
   onDone(batch: Batch, busyMs: number): void
 }
 
-export class Dispatcher implements EffectHandler {
+export class Dispatcher implements EffectHandler, CallHost {
   readonly engine: Engine
   /** The processor's calls, for callbacks. */
   readonly nested: NestedCalls
+  /** By key: what is carried out without the engine, and can be joined. */
+  readonly joinable = new Map<string, PlainFlight>()
   readonly #events: Events
   readonly #clock: Clock
   readonly #countsWeight: boolean
@@ -65,7 +66,7 @@ export class Dispatcher implements EffectHandler {
   #onIdle: (() => void)[] = []
   #tasks: { run(): void }[] = []
   #isRunning = false
-  #timer: TimerHandle | undefined
+  #stopTimer: (() => void) | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #lastNow = 0
   #forgetRetire: (() => void) | undefined
@@ -113,14 +114,23 @@ export class Dispatcher implements EffectHandler {
     this.#tellIdle()
   }
 
+  /** What is carried out without the engine for `keys`, or at all, cannot be joined any more. */
+  fenceOutside(keys: Iterable<string> = this.joinable.keys()): void {
+    for (const key of keys) this.joinable.delete(key)
+  }
+
+  /** Does `due` once, `ms` from now; never if that is infinite. Answers how to stop that. */
+  setTimer(ms: number, due: () => void): () => void {
+    return startTimer(this.#clock, ms, () => this.uninterrupted(due))
+  }
+
   /** Settles when no batch waits any longer, or after `timeoutMs`. */
   drained(timeoutMs: number): Promise<void> {
     if (this.isIdle) return Promise.resolve()
     return new Promise((resolve) => {
-      const timer =
-        timeoutMs === Number.POSITIVE_INFINITY ? undefined : this.#clock.setTimer(resolve, Math.min(timeoutMs, TIMER_MS_MAX))
+      const stopTimer = startTimer(this.#clock, timeoutMs, resolve)
       this.#onIdle.push(() => {
-        if (timer !== undefined) this.#clock.clearTimer(timer)
+        stopTimer()
         resolve()
       })
     })
@@ -318,13 +328,15 @@ export class Dispatcher implements EffectHandler {
     if (batch === undefined) return
     this.#batches[id] = undefined
     if (--this.#openBatches === 0) this.#becomeIdle()
-    const finish = (): void => {
-      if (batch.isOver) return
-      this.#listener.onDone(batch, busyMs)
-      batch.finish()
-    }
-    if (batch.isolates) this.defer(finish)
-    else finish()
+    if (batch.isolates) this.defer(() => this.finish(batch, busyMs))
+    else this.finish(batch, busyMs)
+  }
+
+  /** `batch` has all its answers; its callbacks ran for `busyMs` together. */
+  finish(batch: Batch, busyMs: number): void {
+    if (batch.isOver) return
+    this.#listener.onDone(batch, busyMs)
+    batch.finish()
   }
 
   stored(from: number, ttlMs: number): unknown {
@@ -435,23 +447,22 @@ export class Dispatcher implements EffectHandler {
   /** One timer, for the earliest deadline; none when there is none. */
   #arm(): void {
     const at = this.engine.nextDeadline
-    if (at === Number.POSITIVE_INFINITY) {
-      if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer)
-      this.#timer = undefined
-      this.#timerAt = Number.POSITIVE_INFINITY
-      return
-    }
+    if (at === Number.POSITIVE_INFINITY) return this.#disarm()
     // A timer that comes too early sets itself again; most deadlines are cancelled before they come.
     if (at >= this.#timerAt) return
-    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer)
+    this.#disarm()
     this.#timerAt = at
-    const ms = Math.min(Math.max(0, Math.ceil(at - this.now())), TIMER_MS_MAX)
-    this.#timer = this.#clock.setTimer(() => this.#onTimer(), ms)
+    this.#stopTimer = startTimer(this.#clock, Math.max(0, Math.ceil(at - this.now())), () => this.#onTimer())
+  }
+
+  #disarm(): void {
+    this.#stopTimer?.()
+    this.#stopTimer = undefined
+    this.#timerAt = Number.POSITIVE_INFINITY
   }
 
   #onTimer(): void {
-    this.#timer = undefined
-    this.#timerAt = Number.POSITIVE_INFINITY
+    this.#disarm()
     if (this.engine.isLost) return
     this.#guard(() => this.engine.advance(this.now()))
     this.after()
@@ -469,9 +480,7 @@ export class Dispatcher implements EffectHandler {
     this.#calls = []
     this.#openBatches = 0
     this.#becomeIdle()
-    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer)
-    this.#timer = undefined
-    this.#timerAt = Number.POSITIVE_INFINITY
+    this.#disarm()
     const error = new EngineCrashError(cause)
     for (const batch of batches) batch.fail(error)
     const now = this.now()
@@ -484,7 +493,7 @@ export class Dispatcher implements EffectHandler {
   }
 }
 
-function abandoned(): DOMException | Error {
+export function abandoned(): DOMException | Error {
   const message = 'nobody waits for this load any longer'
   return typeof DOMException === 'function' ? new DOMException(message, 'AbortError') : new Error(message)
 }

@@ -77,7 +77,7 @@ export class MemoryCache {
   /** Keeps many values, or none if one of the entries is not right. */
   mset(entries: readonly SetEntry[]): void {
     verifyEntries(entries)
-    const engine = this.#living()
+    const engine = this.#livingFor(entries.map(({ key }) => key))
     if (engine === undefined) return
     const values = entries.map(({ value }) => value)
     const weights = entries.map(({ value, weight }) => (this.#countsWeight ? (weight ?? estimateWeight(value)) : 0))
@@ -97,7 +97,7 @@ export class MemoryCache {
   /** Removes many keys. Answers how many had a valid value. */
   mdelete(keys: readonly string[]): number {
     verifyKeys(keys)
-    const engine = this.#living()
+    const engine = this.#livingFor(keys)
     if (engine === undefined) return 0
     return this.#dispatcher.uninterrupted(() => {
       this.#write(engine, keys, (index) => keys[index] ?? '')
@@ -110,7 +110,7 @@ export class MemoryCache {
   /** Removes what begins with a prefix, matches a glob pattern, or has a tag. Answers the keys removed, and how many were valid. */
   invalidate(kind: 'prefix' | 'pattern' | 'tag', text: string): { keys: string[]; count: number } {
     verify(kind, text, CHECKS.get('key') as never)
-    const engine = this.#living()
+    const engine = this.#livingFor()
     if (engine === undefined) return { keys: [], count: 0 }
     return this.#dispatcher.uninterrupted(() => {
       const removed = engine.invalidate(kind, text, this.#dispatcher.now())
@@ -121,7 +121,7 @@ export class MemoryCache {
 
   /** Removes everything. Loads in flight answer who waits for them, and are not stored. */
   clear(): void {
-    this.#living()?.clear()
+    this.#livingFor()?.clear()
   }
 
   /** Removes what has expired and was not asked for since. Happens by itself as entries are added. */
@@ -155,6 +155,13 @@ export class MemoryCache {
   /** Nothing while there is no engine: then nothing is kept. */
   #living(): Engine | undefined {
     return this.#dispatcher.ensureAlive() ? this.#dispatcher.engine : undefined
+  }
+
+  /** For a change of `keys`, or of everything: without an engine, whoever asks from now on must not get what began to load before. */
+  #livingFor(keys?: readonly string[]): Engine | undefined {
+    const engine = this.#living()
+    if (engine === undefined) this.#dispatcher.fenceOutside(keys)
+    return engine
   }
 
   #write(engine: Engine, items: readonly unknown[], keyAt: (index: number) => string): void {

@@ -61,7 +61,7 @@ export class Pipeline implements ResultListener {
     this.monitor = monitor
     this.events = events
     this.dispatcher = new Dispatcher(config, events, nested, this)
-    this.#plain = new PlainFetcher(config.clock, this.dispatcher, this)
+    this.#plain = new PlainFetcher(this.dispatcher)
     this.tiers = new Tiers(config.storage, config.clock, config.storageTimeoutMs)
   }
 
@@ -77,7 +77,7 @@ export class Pipeline implements ResultListener {
     const asked = verifyRequests(requests, this.config.maxKeyBytes)
     if (options.signal?.aborted) throw options.signal.reason
     const { dispatcher } = this
-    if (!dispatcher.ensureAlive()) return this.#plain.begin(requests, asked.keys, options, settle)
+    if (!dispatcher.ensureAlive()) return this.#plain.begin(requests, asked.keys, options, settle, caller)
     return dispatcher.uninterrupted(() => this.#begin(asked, options, settle, caller))
   }
 
@@ -162,7 +162,7 @@ export class Pipeline implements ResultListener {
         }
       }
       if (missed === 0) continue
-      const open = this.#open(begun(), caller?.owner === this.dispatcher ? caller : undefined)
+      const open = this.#open(begun(), caller?.owner === this.dispatcher.nested ? caller : undefined)
       try {
         this.#admit(open, asked, base, missing, led)
       } catch (error) {

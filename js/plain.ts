@@ -1,139 +1,185 @@
 /**
- * Fetching without the engine: bounded and deduplicated, nothing kept. What is left when WebAssembly cannot run here, or while the engine crashes again and again.
+ * Fetching without the engine: bounded, deduplicated, nothing kept. What is left when WebAssembly cannot run here, or while the engine crashes again and again.
  *
- * Of a batch's options it knows `maxConcurrency`, `deduplication`, `signal`, `timeoutMs`, `fetchTimeoutMs` and `failFast`; each key is fetched by its own `fetchFunction`.
+ * Of a batch's options it knows `maxConcurrency`, `deduplication`, `signal`, `timeoutMs`, `fetchTimeoutMs`, `failFast` and `isolation`; each key is fetched by
+ * its own `fetchFunction`, and no tier is asked.
  */
 
 import { Batch, type Settle } from './batch.js'
-import type { Clock } from './clock.js'
-import type { Dispatcher } from './dispatcher.js'
-import { BatchTimeoutError, FetchTimeoutError, NotCachedError } from './errors.js'
+import { type Call, type CallHost, type NestedCalls, SingleCall } from './call.js'
+import { type Caller, takeScope } from './context.js'
+import { abandoned, type Dispatcher } from './dispatcher.js'
+import type { CallId } from './engine/engine.js'
+import { BatchTimeoutError, CircularFetchError, NotCachedError } from './errors.js'
+import { Load } from './load.js'
 import type { ResolvedBatchOptions } from './options/resolve.js'
 import { watch } from './signals.js'
-import type { BatchRequest, FetchContext } from './types.js'
+import type { BatchRequest } from './types.js'
+import { nameUnshareable } from './values.js'
 
-interface DoneListener {
-  onDone(batch: Batch, busyMs: number): void
+/** A load under way. It is the id of its call, so that a callback that asks for something is found again. */
+export class PlainFlight implements CallId {
+  readonly place = 0
+  readonly generation = 0
+  readonly instance = -1
+  readonly load: Load
+  readonly call: SingleCall
+  /** The batches that wait for it: each with the flight whose callback began that batch, and what to do with the answer. */
+  readonly waiters = new Map<Batch, { readonly parent: PlainFlight | undefined; readonly answer: () => void }>()
+  stopTimer: (() => void) | undefined
+
+  constructor(host: CallHost, load: Load) {
+    this.load = load
+    this.call = new SingleCall(host, this, load)
+  }
 }
 
-/** A request as it was when it came. */
-interface Asked {
-  readonly request: BatchRequest<unknown>
-  readonly key: string
-  readonly fetchFunction: BatchRequest<unknown>['fetchFunction']
-}
-
-type Answer = { readonly value: unknown } | { readonly error: unknown }
-
-export class PlainFetcher {
-  readonly #clock: Clock
+export class PlainFetcher implements CallHost {
+  readonly nested: NestedCalls
   readonly #dispatcher: Dispatcher
-  readonly #listener: DoneListener
-  readonly #inFlight = new Map<string, Promise<Answer>>()
 
-  constructor(clock: Clock, dispatcher: Dispatcher, listener: DoneListener) {
-    this.#clock = clock
+  constructor(dispatcher: Dispatcher) {
+    this.nested = dispatcher.nested
     this.#dispatcher = dispatcher
-    this.#listener = listener
   }
 
-  /** Begins a batch: `requests[i]` for `keys[i]`. */
+  /** Begins a batch, for the callback `caller` if one asks: `requests[i]` for `keys[i]`. */
   begin(
     requests: readonly BatchRequest<unknown>[],
     keys: readonly string[],
     options: ResolvedBatchOptions<never>,
     settle: Settle,
+    caller: Caller | undefined,
   ): Batch {
-    const batch = new Batch(keys, new Array(keys.length), options, this.#clock.now(), settle)
-    const { signal, timeoutMs } = options
-    const timer =
-      timeoutMs === Number.POSITIVE_INFINITY
-        ? undefined
-        : this.#clock.setTimer(() => batch.fail(new BatchTimeoutError(timeoutMs)), Math.min(timeoutMs, 2 ** 31 - 1))
-    const unwatch = signal === undefined ? undefined : watch(signal, () => batch.fail(signal.reason))
-    batch.unwatch = () => {
-      if (timer !== undefined) this.#clock.clearTimer(timer)
-      unwatch?.()
-      this.#dispatcher.exit(batch)
-    }
-    this.#dispatcher.enter(batch)
-    const asked = requests.map((request, index): Asked => {
-      return { request, key: keys[index] as string, fetchFunction: request.fetchFunction }
+    const dispatcher = this.#dispatcher
+    const { signal, timeoutMs, deduplication } = options
+    const scope = takeScope()
+    const parent = caller?.id instanceof PlainFlight ? caller.id : undefined
+    const batch = new Batch(keys, new Array(keys.length), options, dispatcher.now(), settle)
+    // The positions that one load is for: all of its key, where requests share.
+    const asked = new Map<string | number, { load: Load; indexes: number[] }>()
+    requests.forEach((request, index) => {
+      const key = keys[index] as string
+      const name = deduplication ? key : index
+      const same = asked.get(name)
+      if (same === undefined) asked.set(name, { load: new Load(-1, request, key, options, scope), indexes: [index] })
+      else same.indexes.push(index)
     })
-    void this.#run(asked, batch)
+    const waitsFor = new Set<PlainFlight>()
+    const stopTimer = dispatcher.setTimer(timeoutMs, () => batch.fail(new BatchTimeoutError(timeoutMs)))
+    const unwatch = signal && watch(signal, () => batch.fail(signal.reason))
+    batch.unwatch = () => {
+      stopTimer()
+      unwatch?.()
+      for (const flight of waitsFor) this.#leave(flight, batch)
+      dispatcher.exit(batch)
+    }
+    dispatcher.enter(batch)
+
+    const queue = asked.values()
+    const next = (): void => {
+      while (waitsFor.size < options.maxConcurrency && !batch.isOver) {
+        const { value: first } = queue.next()
+        if (first === undefined) break
+        const { load, indexes } = first
+        const { key } = load
+        const deliver = (answered: Load): void => {
+          for (const index of indexes) batch.deliver(index, answered, answered === load && index === indexes[0])
+          if (options.failFast && batch.failures > 0) batch.fail(batch.firstReason)
+        }
+        const joined = deduplication ? dispatcher.joinable.get(key) : undefined
+        const path = joined && pathTo(joined, parent, new Set())
+        if (path || options.cache === 'only-if-cached') {
+          load.error = path ? new CircularFetchError([...path, key]) : new NotCachedError(key)
+          load.failed = true
+          deliver(load)
+          continue
+        }
+        batch.counts[joined ? 'joined' : 'led']++
+        batch.counts.deduplicated += indexes.length - 1
+        const flight = joined ?? this.#start(load)
+        waitsFor.add(flight)
+        const answer = (): void => {
+          waitsFor.delete(flight)
+          deliver(flight.load)
+          next()
+        }
+        flight.waiters.set(batch, { parent, answer })
+      }
+      if (waitsFor.size === 0) dispatcher.finish(batch, 0)
+    }
+    dispatcher.uninterrupted(next)
     return batch
   }
 
-  /** As many workers as may run at once, each taking the next request. Never rejects. */
-  async #run(requests: readonly Asked[], batch: Batch): Promise<void> {
-    let next = 0
-    const answers = new Map<string, Promise<Answer>>()
-    const work = async (): Promise<void> => {
-      while (next < requests.length && !batch.isOver) {
-        const index = next++
-        const asked = requests[index] as Asked
-        const shared = batch.options.deduplication ? answers.get(asked.key) : undefined
-        const answering = shared ?? this.#answer(asked, batch.options)
-        answers.set(asked.key, answering)
-        const answer = await answering
-        if (batch.isOver) return
-        this.#dispatcher.uninterrupted(() => {
-          const good = 'value' in answer ? batch.accept(index, answer.value, 'fetch') : batch.reject(index, answer.error, 'fetch')
-          if (!good && batch.options.failFast) batch.fail(batch.firstReason)
-        })
-      }
-    }
-    await Promise.all(Array.from({ length: Math.min(batch.options.maxConcurrency, requests.length) }, work))
-    if (batch.isOver) return
-    this.#listener.onDone(batch, 0)
-    batch.finish()
+  // What calls tell.
+
+  succeed({ id }: Call, load: Load, value: unknown): void {
+    load.value = value
+    load.unshareable = nameUnshareable(value)
+    this.#land(id as PlainFlight)
   }
 
-  #answer(request: Asked, options: ResolvedBatchOptions<never>): Promise<Answer> {
-    const { key } = request
-    if (options.cache === 'only-if-cached') return Promise.resolve({ error: new NotCachedError(key) })
-    const shared = options.deduplication ? this.#inFlight.get(key) : undefined
-    if (shared !== undefined) return shared
-    const answer = this.#fetch(request, options.fetchTimeoutMs)
-    if (options.deduplication) {
-      this.#inFlight.set(key, answer)
-      void answer.then(() => this.#inFlight.delete(key))
-    }
-    return answer
+  fail({ id }: Call, load: Load, reason: unknown): void {
+    load.error = reason
+    load.failed = true
+    this.#land(id as PlainFlight)
   }
 
-  /** Never rejects. */
-  #fetch({ request, key, fetchFunction }: Asked, timeoutMs: number): Promise<Answer> {
-    const controller = new AbortController()
-    const caller = { owner: this, id: { place: 0, generation: 0, instance: -1 } }
-    const { nested } = this.#dispatcher
-    const context: FetchContext = {
-      key,
-      attempt: 1,
-      signal: controller.signal,
-      getCachedDataBatch: (requests, options) => nested.getCachedDataBatch(caller, requests, options),
-      getCachedData: (key, fetchFunction, options) => nested.getCachedData(caller, key, fetchFunction, options),
-    }
-    return new Promise((resolve) => {
-      const timer =
-        timeoutMs === Number.POSITIVE_INFINITY
-          ? undefined
-          : this.#clock.setTimer(
-              () => {
-                const error = new FetchTimeoutError(key, timeoutMs)
-                settle({ error })
-                controller.abort(error)
-              },
-              Math.min(timeoutMs, 2 ** 31 - 1),
-            )
-      const settle = (answer: Answer): void => {
-        if (timer !== undefined) this.#clock.clearTimer(timer)
-        resolve(answer)
-      }
-      new Promise((begin) => begin(fetchFunction.call(request, context))).then(
-        (value) => settle({ value }),
-        (error: unknown) => settle({ error }),
-      )
+  stalled(keys: readonly string[], timeoutMs: number): void {
+    this.#dispatcher.stalled(keys, timeoutMs)
+  }
+
+  forget(): void {}
+
+  ended(): void {}
+
+  #start(load: Load): PlainFlight {
+    const dispatcher = this.#dispatcher
+    const { deduplication, fetchTimeoutMs } = load.options
+    const flight = new PlainFlight(this, load)
+    flight.stopTimer = dispatcher.setTimer(fetchTimeoutMs, () => flight.call.timeOut())
+    if (deduplication) dispatcher.joinable.set(load.key, flight)
+    dispatcher.defer(() => flight.call.run())
+    return flight
+  }
+
+  #land(flight: PlainFlight): void {
+    this.#end(flight)
+    flight.load.settledAt = this.#dispatcher.now()
+    const waiters = [...flight.waiters.values()]
+    flight.waiters.clear()
+    this.#dispatcher.uninterrupted(() => {
+      for (const { answer } of waiters) answer()
     })
   }
+
+  /** `batch` is over before `flight` is. */
+  #leave(flight: PlainFlight, batch: Batch): void {
+    flight.waiters.delete(batch)
+    if (flight.waiters.size > 0) return
+    this.#end(flight)
+    flight.call.isAbandoned = true
+    this.#dispatcher.uninterrupted(() => this.#dispatcher.defer(() => flight.call.abort(abandoned())))
+  }
+
+  #end(flight: PlainFlight): void {
+    const { joinable } = this.#dispatcher
+    const { key } = flight.load
+    flight.stopTimer?.()
+    if (joinable.get(key) === flight) joinable.delete(key)
+  }
+}
+
+/** If `flight` waits for `waiting`: the keys on the way from the one to the other. */
+function pathTo(flight: PlainFlight, waiting: PlainFlight | undefined, seen: Set<PlainFlight>): string[] | undefined {
+  if (waiting === undefined || seen.has(waiting)) return undefined
+  const { key } = waiting.load
+  if (waiting === flight) return [key]
+  seen.add(waiting)
+  for (const { parent } of waiting.waiters.values()) {
+    const path = pathTo(flight, parent, seen)
+    if (path) return [...path, key]
+  }
+  return undefined
 }

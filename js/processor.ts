@@ -369,7 +369,7 @@ export class BatchProcessor {
 
   /** The callback of this processor that the code running now belongs to. */
   #caller(): Caller | undefined {
-    return currentCaller(this.#pipeline.dispatcher)
+    return currentCaller(this.#pipeline.dispatcher.nested)
   }
 
   #ensureOpen(): void {

@@ -3,7 +3,7 @@
  * a counter. What was removed or replaced is a miss at once, whatever a tier still says of it (`hidden.ts`).
  */
 
-import type { Clock } from '../clock.js'
+import { type Clock, startTimer } from '../clock.js'
 import { isStorage } from '../options/storage.js'
 import type { StorageInput, Tier, TierEntry, ValueStorage } from '../types.js'
 import { everyKey, Hidden, type Removal } from './hidden.js'
@@ -214,21 +214,19 @@ export class Tiers {
   async #run(index: number, operation: Operation, onLate?: () => () => void): Promise<unknown> {
     const tier = this.tiers[index]
     if (tier === undefined) return FAILED
-    let timer: unknown
+    let stopTimer: (() => void) | undefined
     let onEnd: (() => void) | undefined
     const deadline = new Promise((resolve) => {
-      if (this.#timeoutMs === Number.POSITIVE_INFINITY) return
-      const giveUp = (): void => {
+      stopTimer = startTimer(this.#clock, this.#timeoutMs, () => {
         onEnd = onLate?.()
         resolve(FAILED)
-      }
-      timer = this.#clock.setTimer(giveUp, Math.min(this.#timeoutMs, 2 ** 31 - 1))
+      })
     })
     // What comes after the deadline goes nowhere, a rejection included.
     const answer = (async () => operation(tier))().catch(() => FAILED)
     if (onLate !== undefined) void answer.then(() => onEnd?.())
     const result = await Promise.race([answer, deadline])
-    this.#clock.clearTimer(timer)
+    stopTimer?.()
     const metrics = this.metrics[index]
     if (result === FAILED && metrics) metrics.errors++
     return result
