@@ -228,6 +228,7 @@ export class Callbacks {
     const { history } = this.#world
     await this.#pass(nested.after)
     run.nested++
+    if (nested.isAwaited && run.asked.limit === 1) history.meet('nested: in the only slot')
     const settled = this.#world.call(nested.call, nested.through === 'context' ? context : undefined).then(
       () => undefined,
       (reason: unknown) => ({ reason }),
@@ -259,6 +260,7 @@ export class Callbacks {
         reject(signal.reason)
       }
       const onSignal = (): void => {
+        this.#world.history.meet('abort: of a callback')
         if (onAbort === 'obey') stop()
         else this.#world.scheduler.in(onAbort as number, stop)
       }

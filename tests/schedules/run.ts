@@ -93,14 +93,25 @@ class Runner implements World {
   }
 
   async run(): Promise<Report> {
+    // A rejection that nobody handles, or a warning (tests/support/strict.ts).
+    const note = (error: unknown): void => this.history.violate('unhandled', String(error))
+    process.on('uncaughtException', note)
+    try {
+      await this.#run()
+    } finally {
+      process.off('uncaughtException', note)
+    }
+    const { violations, asked, calls, met } = this.history
+    return { violations, asked: asked.length, calls, events: this.scheduler.events, met }
+  }
+
+  async #run(): Promise<void> {
     this.#stepLater()
     const hasEnded = await this.scheduler.run(() => this.#checkTurn())
     if (!hasEnded) this.history.violate('endless', 'there is always something due')
     this.#checkEnd()
     if (hasEnded && !this.#referee.isClosed) await this.#checkUse()
     this.#checkCounts(await this.#processor.metrics())
-    const { violations, asked, calls, met } = this.history
-    return { violations, asked: asked.length, calls, events: this.scheduler.events, met }
   }
 
   // What callbacks may do, too.
@@ -176,6 +187,7 @@ class Runner implements World {
       case 'purge':
         return this.#processor.memory.purgeStale()
       case 'abort':
+        this.history.meet(`abort: while callbacks ${this.history.isRunning ? 'run' : 'rest'}`)
         this.#signals[step.signal]?.abort(`aborted ${step.signal}`)
         return this.#renew(step.signal)
       case 'stall':
@@ -403,7 +415,8 @@ class Runner implements World {
     if (isBusy) history.violate('busy', `${inFlight} in flight, ${waiting} waiting, ${running} running, with nothing to do`)
     const adds = requested === hits + joined + deduplicated + led + missed && led === succeeded + failed + dropped
     if (!adds) history.violate('counts', JSON.stringify(metrics))
-    for (const [name, count] of Object.entries(metrics))
+    const tiers = metrics.tiers.flatMap((tier) => Object.entries(tier)).map(([name, count]) => [`tier's ${name}`, count] as const)
+    for (const [name, count] of [...Object.entries(metrics), ...tiers])
       if (typeof count === 'number' && count > 0) history.meet(`counted: ${name}`)
   }
 }
