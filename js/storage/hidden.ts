@@ -2,6 +2,9 @@
  * What one tier may still answer though it is no more: keys that are being removed or replaced there, or whose removal failed. They are misses
  * until the tier has confirmed that they are gone, or has taken something newer.
  *
+ * What is removed by a prefix or a pattern, or all of it, cannot be found in a tier that does not list its keys: that stays hidden, but for what the
+ * tier has taken since.
+ *
  * A write that is given up at its deadline may take effect at any time after that, and bring back what was removed meanwhile. What happened to its keys
  * since is therefore hidden until it ends.
  */
@@ -10,6 +13,10 @@
 const FAILED_MAX = 10_000
 /** Of more writes that were given up, the oldest is taken for lost. */
 const LATE_MAX = 1000
+/** Beyond so many rules for what a tier cannot find, all keys are hidden but those it has taken since. */
+const RULES_MAX = 100
+/** So many of the keys that a tier has taken since are told apart. */
+const TAKEN_MAX = 10_000
 
 /** What is removed: keys, or all that `matches` says yes to. */
 export interface Removal {
@@ -33,6 +40,8 @@ export class Hidden {
   /** By key: the number of the removal that was the last to mean it. */
   readonly #keys = new Map<string, number>()
   readonly #rules = new Map<Removal, number>()
+  /** What was taken, or removed by its key, while there were rules: up to where that counts, the oldest first. */
+  readonly #taken = new Map<string, number>()
   readonly #writes = new Set<Write>()
   #failedKeys = new Set<string>()
   #failedRules = new Set<Removal>()
@@ -41,7 +50,8 @@ export class Hidden {
   /** Whether `key` is a miss, whatever the tier says. */
   has(key: string): boolean {
     if (this.#keys.has(key)) return true
-    for (const { matches } of this.#rules.keys()) if (matches?.(key)) return true
+    const taken = this.#taken.get(key) ?? -1
+    for (const [{ matches }, upTo] of this.#rules) if (taken < upTo && matches?.(key)) return true
     for (const { isLate, touched } of this.#writes) if (isLate && touched.has(key)) return true
     return false
   }
@@ -58,6 +68,11 @@ export class Hidden {
   /** The tier no longer has what `removal` means, as far as it was hidden by then. */
   show({ keys }: Pick<Removal, 'keys'>, upTo: number): void {
     for (const key of keys) {
+      if (this.#rules.size > 0) {
+        this.#taken.delete(key)
+        this.#taken.set(key, upTo)
+        if (this.#taken.size > TAKEN_MAX) this.#taken.delete(this.#taken.keys().next().value as string)
+      }
       if ((this.#keys.get(key) ?? Number.POSITIVE_INFINITY) > upTo) continue
       this.#keys.delete(key)
       this.#failedKeys.delete(key)
@@ -68,6 +83,16 @@ export class Hidden {
   showMatching(removal: Removal): void {
     this.#rules.delete(removal)
     this.#failedRules.delete(removal)
+    if (this.#rules.size === 0) this.#taken.clear()
+  }
+
+  /** The tier cannot find what `removal` means by its `matches`; it stays hidden as far as it was by then. */
+  keepMatching(removal: Removal, upTo: number): void {
+    const isTooMany = this.#rules.size > RULES_MAX
+    if (isTooMany) this.#rules.set({ keys: [], matches: everyKey }, upTo)
+    if (!isTooMany && removal.matches !== everyKey) return
+    // That says all that those before it say.
+    for (const [rule, before] of this.#rules) if (before < upTo) this.#rules.delete(rule)
   }
 
   /** The tier has refused: what is meant stays hidden, and is due to be removed again. */

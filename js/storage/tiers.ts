@@ -101,7 +101,7 @@ export class Tiers {
     await this.#removeEverywhere({ keys, matches: undefined })
   }
 
-  /** Removes `keys` from all tiers, and from those that can list their keys all that `matches` says yes to. */
+  /** Removes `keys` from all tiers, and all that `matches` says yes to; a tier that cannot list its keys is not read for those until it has taken them anew. */
   async deleteMatching(keys: readonly string[], matches: ((key: string) => boolean) | undefined): Promise<void> {
     for (const key of keys) this.#pending.delete(key)
     for (const key of this.#pending.keys()) if (matches?.(key)) this.#pending.delete(key)
@@ -169,7 +169,8 @@ export class Tiers {
     const onEnd = (isWell: boolean): void => {
       if (isWell) {
         hidden.show(removal, upTo)
-        hidden.showMatching(removal)
+        if (canFind(this.tiers[index], removal)) hidden.showMatching(removal)
+        else hidden.keepMatching(removal, upTo)
       } else hidden.keep(removal)
     }
     await this.#enqueue(index, (tier) => removeFrom(tier, removal), onEnd)
@@ -237,6 +238,11 @@ const FAILED = Symbol('failed')
 
 /** A removal of its own each time: it is told apart from others of its kind. */
 const everything = (): Removal => ({ keys: [], matches: everyKey })
+
+/** Whether a tier can remove all that `matches` says yes to, and not only what memory knew of it. */
+function canFind(tier: Tier | undefined, { matches }: Removal): boolean {
+  return matches === undefined || tier?.keys !== undefined || (matches === everyKey && tier?.clear !== undefined)
+}
 
 async function removeFrom(tier: Tier, { keys, matches }: Removal): Promise<void> {
   if (matches === everyKey && tier.clear !== undefined) return tier.clear()
