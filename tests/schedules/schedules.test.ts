@@ -28,8 +28,15 @@ const TO_BE_MET = [
   ...['nested: in the only slot', 'failed: CircularFetchError'],
   ...['fulfilled: group', 'failed: GroupFetchError', 'failed: GroupContractError', 'failed: MissingResultError'],
   ...['failed: FetchTimeoutError', 'failed: QueueTimeoutError', 'rejected: BatchTimeoutError', 'counted: retried'],
-  ...['fulfilled: joined', 'fulfilled: memory', 'counted: evicted', 'counted: expired', 'fulfilled: stale', 'event: refreshError'],
-  ...['fulfilled: tier 0', 'fulfilled: tier 1', "counted: tier's errors", "counted: tier's deletes"],
+  ...['fulfilled: joined', 'fulfilled: memory', 'counted: evicted', 'counted: expired'],
+  ...[
+    'fulfilled: stale',
+    'event: refreshError',
+    'fulfilled: tier 0',
+    'fulfilled: tier 1',
+    "counted: tier's errors",
+    "counted: tier's deletes",
+  ],
   ...['event: crash', 'rejected: EngineCrashError', 'close: drain', 'close: abort', 'rejected: ClosedError'],
 ]
 
