@@ -354,7 +354,9 @@ export class Pipeline implements ResultListener {
     const settle: Settle = {
       resolve: (batch) => {
         for (const outcome of batch.outcomes()) {
-          if (outcome.status === 'rejected') this.events.emit('refreshError', { key: outcome.key, error: outcome.reason })
+          // Of all that share a refresh, the one that leads it.
+          if (outcome.status === 'rejected' && outcome.source !== 'joined')
+            this.events.emit('refreshError', { key: outcome.key, error: outcome.reason })
         }
       },
       reject: () => {},
