@@ -1,9 +1,9 @@
-/** The package in a worker: a processor of its own, whatever other threads do. Runs the built package, as its users do. */
+/** The package in a worker: a processor of its own, whatever other threads do. Plain JavaScript, as loaders do not reach workers in Node 20. */
 
 import { parentPort, workerData } from 'node:worker_threads'
 
-const { url, count } = workerData as { url: string; count: number }
-const { BatchProcessor } = (await import(url)) as typeof import('../../../js/index.js')
+const { url, count } = workerData
+const { BatchProcessor } = await import(url)
 const processor = new BatchProcessor({ maxEntries: count })
 const requests = Array.from({ length: count }, (_, at) => ({ key: `key:${at}`, fetchFunction: async () => at }))
 const cold = await processor.getCachedDataBatch(requests)

@@ -140,11 +140,13 @@ describe('a fetchFunction', () => {
     const foreign = runInNewContext('Promise.resolve(3)') as Promise<number>
     // biome-ignore lint/suspicious/noThenProperty: that is the point.
     const thenable = { then: (resolve: (value: number) => void) => resolve(4) }
-    // biome-ignore lint/suspicious/noThenProperty: that is the point.
     const twice = {
-      then: (resolve: (value: number) => void, reject: (reason: unknown) => void) => (
-        resolve(5), reject(new Error()), resolve(6)
-      ),
+      // biome-ignore lint/suspicious/noThenProperty: that is the point.
+      then: (resolve: (value: number) => void, reject: (reason: unknown) => void) => {
+        resolve(5)
+        reject(new Error('too late'))
+        resolve(6)
+      },
     }
     const answers = [1, Promise.resolve(2), foreign, thenable, twice] as number[]
     assert.deepEqual(await processor.getCachedDataBatch(answers.map((answer, at) => ready(`${at}`, answer))), [1, 2, 3, 4, 5])

@@ -161,7 +161,7 @@ describe('values', () => {
         ready('can', can()),
         {
           key: 'cannot',
-          fetchFunction: () => new Promise((resolve) => setImmediate(() => resolve({ then: undefined, inner: cannot() }))),
+          fetchFunction: () => new Promise((resolve) => setImmediate(() => resolve({ inner: cannot() }))),
         },
       ]
       const others = processor.getCachedDataBatch(requests())

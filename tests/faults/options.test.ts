@@ -341,8 +341,10 @@ describe('options of odd make', () => {
       ['😀', '', '\ud800'],
     ]) {
       const reads: Record<string, number> = {}
-      const each = <V>(name: string, values: readonly V[]): V =>
-        values[(reads[name] = (reads[name] ?? 0) + 1) - 1 === 0 ? 0 : 1 % values.length] as V
+      const each = <V>(name: string, values: readonly V[]): V => {
+        reads[name] = (reads[name] ?? 0) + 1
+        return values[reads[name] === 1 ? 0 : 1] as V
+      }
       const shifty = {
         get key() {
           return each('key', keys)
