@@ -44,4 +44,27 @@ impl Millis {
     pub fn min(self, other: Self) -> Self {
         Self(self.0.min(other.0))
     }
+
+    /// In half the bits, and never longer for it.
+    #[must_use]
+    pub fn to_f32(self) -> f32 {
+        // Without the bits that an `f32` has no room for, nothing is left to be rounded.
+        f64::from_bits(self.0.to_bits() & !0x1fff_ffff) as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_the_bits_never_make_it_longer() {
+        let (odd, years) = (16_777_217.0, 365.0 * 86_400_000.0 - 1.0);
+        for ms in [0.0, 0.1, 0.3, 1.0, 16_777_216.0, odd, 20_000_003.0, years] {
+            let less = f64::from(Millis(ms).to_f32());
+            assert!(less <= ms && less >= ms * (1.0 - 1e-6), "{ms} became {less}");
+        }
+        assert_eq!(Millis(3_600_000.0).to_f32(), 3_600_000.0);
+        assert_eq!(Millis::FOREVER.to_f32(), f32::INFINITY);
+    }
 }

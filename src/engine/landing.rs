@@ -161,7 +161,7 @@ impl Engine {
         }
         let entry = entry(ttl, weight, load, Holds::Value, now);
         let Some(slot) = self.store_entry(hash, &key, entry, now) else { return };
-        self.effects.push(Effect::Store { slot: slot.0, from: flight.0, ttl: (ttl.0 as f32).to_bits() });
+        self.effects.push(Effect::Store { slot: slot.0, from: flight.0, ttl: ttl.to_f32().to_bits() });
         for tag in tags {
             self.label(slot, Label::Tag, &tag);
         }
@@ -219,5 +219,5 @@ impl Engine {
 
 /// An entry that begins to live now.
 pub(super) fn entry(ttl: Millis, weight: u32, load: Millis, holds: Holds, now: Instant) -> Entry {
-    Entry { expires_at: now.plus(ttl), weight, ttl_ms: ttl.0 as f32, load_ms: load.0 as f32, holds }
+    Entry { expires_at: now.plus(ttl), weight, ttl_ms: ttl.to_f32(), load_ms: load.0 as f32, holds }
 }

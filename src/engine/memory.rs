@@ -41,7 +41,7 @@ impl Engine {
         if ttl > Millis::ZERO {
             let entry = entry(ttl, weight, Millis::ZERO, Holds::Value, now);
             if let Some(slot) = self.store_entry(hash, key, entry, now) {
-                self.effects.push(Effect::Store { slot: slot.0, from, ttl: (ttl.0 as f32).to_bits() });
+                self.effects.push(Effect::Store { slot: slot.0, from, ttl: ttl.to_f32().to_bits() });
             }
         } else if let Some((slot, _)) = self.store.delete(hash, key, now) {
             self.effects.push(Effect::Clear { slot: slot.0 });
