@@ -58,7 +58,7 @@ export class Core {
      */
     mset(count: number, now: number): void;
     /**
-     * `config`: the fields of [`Config`] in the order they are declared; `negative_ttl` below zero for none.
+     * `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed.
      */
     constructor(config: Float64Array);
     /**
@@ -109,8 +109,6 @@ export class Core {
 
 export function __wbg_reset_state(): void;
 
-export function start(): void;
-
 export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
 
 export interface InitOutput {
@@ -152,9 +150,6 @@ export interface InitOutput {
     readonly core_weight: (a: number) => number;
     readonly core_words: (a: number) => number;
     readonly core_wordsLength: (a: number) => number;
-    readonly start: () => void;
-    readonly __wbindgen_exn_store: (a: number) => void;
-    readonly __externref_table_alloc: () => number;
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_malloc: (a: number, b: number) => number;
     readonly __wbindgen_start: () => void;

@@ -251,7 +251,7 @@ export class Core {
         wasm.core_mset(this.__wbg_ptr, count, now);
     }
     /**
-     * `config`: the fields of [`Config`] in the order they are declared; `negative_ttl` below zero for none.
+     * `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed.
      * @param {Float64Array} config
      */
     constructor(config) {
@@ -505,33 +505,11 @@ export function __wbg_reset_state () {
     wasm = wasmInstance.exports;
     wasm.__wbindgen_start();
 }
-
-export function start() {
-    __wbg_call_guard();
-    wasm.start();
-}
 function __wbg_get_imports() {
     const import0 = {
         __proto__: null,
-        __wbg___wbindgen_rethrow_cb2e88c6b2a16733: function(arg0) {
-            throw arg0;
-        },
         __wbg___wbindgen_throw_41e9ee4f547fc59a: function(arg0, arg1) {
             throw new Error(getStringFromWasm0(arg0, arg1));
-        },
-        __wbg_getRandomValues_436a51d0629d84e1: function() { return handleError(function (arg0, arg1) {
-            globalThis.crypto.getRandomValues(getArrayU8FromWasm0(arg0, arg1));
-        }, arguments); },
-        __wbg_new_343a093a3c2ffb4e: function(arg0, arg1) {
-            const ret = new Error(getStringFromWasm0(arg0, arg1));
-            return ret;
-        },
-        __wbg_random_5a4cafd2f02395ff: function() {
-            const ret = Math.random();
-            return ret;
-        },
-        __wbg_set_name_2c630595dc90a7aa: function(arg0, arg1, arg2) {
-            arg0.name = getStringFromWasm0(arg1, arg2);
         },
         __wbindgen_init_externref_table: function() {
             const table = wasm.__wbindgen_externrefs;
@@ -564,17 +542,6 @@ const CoreFinalization = (typeof FinalizationRegistry === 'undefined')
     if (instance === __wbg_instance_id) wasm.__wbg_core_free(ptr, 1);
 });
 
-function addToExternrefTable0(obj) {
-    const idx = wasm.__externref_table_alloc();
-    wasm.__wbindgen_externrefs.set(idx, obj);
-    return idx;
-}
-
-function getArrayU8FromWasm0(ptr, len) {
-    ptr = ptr >>> 0;
-    return getUint8ArrayMemory0().subarray(ptr / 1, ptr / 1 + len);
-}
-
 let cachedFloat64ArrayMemory0 = null;
 function getFloat64ArrayMemory0() {
     if (cachedFloat64ArrayMemory0 === null || cachedFloat64ArrayMemory0.byteLength === 0) {
@@ -593,15 +560,6 @@ function getUint8ArrayMemory0() {
         cachedUint8ArrayMemory0 = new Uint8Array(wasm.memory.buffer);
     }
     return cachedUint8ArrayMemory0;
-}
-
-function handleError(f, args) {
-    try {
-        return f.apply(this, args);
-    } catch (e) {
-        const idx = addToExternrefTable0(e);
-        wasm.__wbindgen_exn_store(idx);
-    }
 }
 
 function passArrayF64ToWasm0(arg, malloc) {

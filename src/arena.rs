@@ -5,6 +5,8 @@
 //! third of it is free, it is compacted in place, which the headers' back references make one pass. So the arena stays within 1.5 times
 //! its live bytes, plus the growth step of a quarter.
 
+use alloc::vec::Vec;
+
 use crate::error::{OutOfMemory, Validity, check};
 use crate::hash::tail_word;
 use crate::ids::{NONE, Slot};

@@ -3,6 +3,8 @@
 //! Ties come out in the order they were set. The heap holds ids; the slab knows each id's place in the heap, so that a deadline is
 //! cancelled in logarithmic time and none lingers until it would have come.
 
+use alloc::vec::Vec;
+
 use crate::error::{Validity, check};
 use crate::ids::TimerId;
 use crate::slab::Slab;

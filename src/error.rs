@@ -1,6 +1,7 @@
 //! What the engine can refuse.
 
-use std::fmt;
+use alloc::string::String;
+use core::fmt;
 
 /// The memory a structure would have needed is not to be had. The structure is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,10 +13,10 @@ impl fmt::Display for OutOfMemory {
     }
 }
 
-impl std::error::Error for OutOfMemory {}
+impl core::error::Error for OutOfMemory {}
 
-impl From<std::collections::TryReserveError> for OutOfMemory {
-    fn from(_: std::collections::TryReserveError) -> Self {
+impl From<alloc::collections::TryReserveError> for OutOfMemory {
+    fn from(_: alloc::collections::TryReserveError) -> Self {
         Self
     }
 }

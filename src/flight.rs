@@ -7,6 +7,9 @@
 //!
 //! In-flight keys have an index of their own: eviction never meets a waiter.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use crate::error::{Validity, check};
 use crate::hash::KeyHash;
 use crate::ids::{BatchId, CallId, FlightId, NONE, Slot, TimerId, WaiterId};
@@ -316,7 +319,7 @@ impl Flights {
     /// The flights the batch waits for, in the order its requests began to wait.
     pub fn awaited_by(&self, batch: BatchId) -> impl Iterator<Item = FlightId> {
         let mut at = self.parties[batch.0].first;
-        std::iter::from_fn(move || {
+        core::iter::from_fn(move || {
             let waiter = self.waiters.get(at)?;
             at = waiter.in_batch.after;
             Some(waiter.flight)

@@ -3,6 +3,8 @@
 //! The table holds `hash << 32 | slot + 1` in a power of two of cells, probed linearly and at most two thirds full; removal shifts the run back, so there
 //! are no tombstones. What a hit reads is one cell, one record and the key's bytes. Keys are compared whole: equal hashes decide nothing.
 
+use alloc::vec::Vec;
+
 use crate::arena::{Arena, Offset};
 use crate::error::{OutOfMemory, Validity, check};
 use crate::hash::KeyHash;

@@ -3,6 +3,8 @@
 //! A name exists as long as a slot has it. Adding is constant time; removing a slot costs as many steps as it has names; the slots of a
 //! name are found without looking at others.
 
+use alloc::vec::Vec;
+
 use crate::error::{OutOfMemory, Validity, check};
 use crate::hash::KeyHash;
 use crate::ids::{NONE, Slot};
@@ -59,7 +61,7 @@ impl Labels {
     /// Takes all names off `slot`.
     pub fn remove(&mut self, slot: Slot) {
         let Some(first) = self.of_slot.get_mut(slot.at()) else { return };
-        let mut at = std::mem::replace(first, NONE);
+        let mut at = core::mem::replace(first, NONE);
         while at != NONE {
             let Link { name, before, after, next_name, .. } = self.links.remove(at);
             if let Some(after) = self.links.get_mut(after) {
@@ -137,7 +139,7 @@ impl Labels {
 
     fn having(&self, name: Slot) -> impl Iterator<Item = Slot> {
         let mut at = *self.names.payload(name);
-        std::iter::from_fn(move || {
+        core::iter::from_fn(move || {
             let link = self.links.get(at)?;
             at = link.after;
             Some(link.slot)
@@ -146,7 +148,7 @@ impl Labels {
 
     fn names_of(&self, slot: Slot) -> impl Iterator<Item = Slot> {
         let mut at = self.of_slot[slot.at()];
-        std::iter::from_fn(move || {
+        core::iter::from_fn(move || {
             let link = self.links.get(at)?;
             at = link.next_name;
             Some(link.name)

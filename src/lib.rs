@@ -3,7 +3,7 @@
 //! Each row imports only from the rows below it; rooms in one row do not know each other.
 //!
 //! ```text
-//! 5  bindings    the only file that knows wasm-bindgen (wasm32 alone)
+//! 5  bindings    the only room that knows wasm-bindgen (wasm32 alone)
 //! 4  engine      the façade: look up, admit, settle, leave, advance → effects
 //! 3  store       resident entries        flight     who leads a load, who waits
 //!    schedule    what may start now
@@ -13,6 +13,12 @@
 //!    config      stats                   retry      when to try again
 //! 0  time        error                   hash       ids        random   pattern
 //! ```
+
+// Without std in wasm: its panic machinery alone is a tenth of the bytes (docs/decisions.md).
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+#[macro_use]
+extern crate alloc;
 
 #[cfg(target_arch = "wasm32")]
 mod bindings;

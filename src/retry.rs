@@ -25,7 +25,7 @@ impl RetryTerms {
     /// How long to wait after `tries` tries. A hint of the source is a lower bound.
     pub fn delay(&self, tries: u32, hint: Option<Millis>, random: &mut Random) -> Millis {
         let doublings = tries.saturating_sub(1).min(1023) as i32;
-        let ceiling = (self.backoff.0 * 2_f64.powi(doublings)).min(self.backoff_max.0);
+        let ceiling = libm::ldexp(self.backoff.0, doublings).min(self.backoff_max.0);
         let delay = ceiling * (1.0 - self.jitter * random.unit());
         Millis(hint.map_or(delay, |hint| delay.max(hint.0)))
     }

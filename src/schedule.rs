@@ -8,8 +8,9 @@
 //! it hears its answer it takes a slot again, ahead of all that is queued. So nested calls never deadlock on a limit, and no more callbacks
 //! than the limit are running and not waiting.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use alloc::collections::{BinaryHeap, VecDeque};
+use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 use crate::error::{Validity, check};
 use crate::ids::{BatchId, CallId, FlightId, TimerId};
@@ -32,7 +33,7 @@ impl Members {
     #[must_use]
     pub fn as_slice(&self) -> &[FlightId] {
         match self {
-            Self::One(flight) => std::slice::from_ref(flight),
+            Self::One(flight) => core::slice::from_ref(flight),
             Self::Group(flights) => flights,
         }
     }
@@ -338,7 +339,7 @@ impl Schedule {
     fn drop_stale(&mut self, batch: BatchId) {
         let lane = lane_mut(&mut self.lanes, batch);
         if lane.queue.len() > lane.queued * 2 + STALE_MIN {
-            let mut queue = std::mem::take(&mut lane.queue);
+            let mut queue = core::mem::take(&mut lane.queue);
             queue.retain(|Reverse(entry)| self.is_valid(entry));
             lane_mut(&mut self.lanes, batch).queue = queue;
         }

@@ -3,6 +3,8 @@
 //! Each place counts how often it was vacated; where a late visitor must be told from the present tenant, the caller keeps that
 //! generation beside the place.
 
+use alloc::vec::Vec;
+
 use crate::error::{Validity, check};
 use crate::ids::NONE;
 
@@ -50,7 +52,7 @@ impl<T> Slab<T> {
     /// # Panics
     /// When nothing is at `place`: a bug of ours.
     pub fn remove(&mut self, place: u32) -> T {
-        let cell = std::mem::replace(&mut self.cells[place as usize], Cell::Free { next: self.free });
+        let cell = core::mem::replace(&mut self.cells[place as usize], Cell::Free { next: self.free });
         let Cell::Used(value) = cell else { unreachable!("removed twice") };
         self.free = place;
         self.generations[place as usize] = self.generations[place as usize].wrapping_add(1);
@@ -110,7 +112,7 @@ impl<T> Slab<T> {
     }
 }
 
-impl<T> std::ops::Index<u32> for Slab<T> {
+impl<T> core::ops::Index<u32> for Slab<T> {
     type Output = T;
 
     fn index(&self, place: u32) -> &T {
@@ -118,7 +120,7 @@ impl<T> std::ops::Index<u32> for Slab<T> {
     }
 }
 
-impl<T> std::ops::IndexMut<u32> for Slab<T> {
+impl<T> core::ops::IndexMut<u32> for Slab<T> {
     fn index_mut(&mut self, place: u32) -> &mut T {
         self.get_mut(place).expect("nothing at this place of the slab")
     }

@@ -4,6 +4,8 @@
 //! An entry may hold a failure instead of a value: it is served, and counted, as such. An expired entry is kept as long as somebody may still want it stale, and removed by the sweep: each insertion looks at two slots in
 //! turn, so that what expired unread is gone after as many insertions as half the slots, and no entry needs a timer.
 
+use alloc::vec::Vec;
+
 use crate::error::{OutOfMemory, Validity, check};
 use crate::hash::KeyHash;
 use crate::ids::Slot;
@@ -170,7 +172,7 @@ impl Store {
             // As the most recent it is the last to be asked to leave, and alone it fits.
             self.policy.hit(slot);
             self.labels.remove(slot);
-            let before = std::mem::replace(self.index.payload_mut(slot), entry);
+            let before = core::mem::replace(self.index.payload_mut(slot), entry);
             self.weight = self.weight - u64::from(before.weight) + u64::from(weight);
             self.evict(0, 0, &mut vacated);
             return Ok(Stored::At(slot));
@@ -322,7 +324,7 @@ impl Store {
     /// that of many readers one does (Vattani, Chierichetti, Lowenstein: "Optimal Probabilistic Cache Stampede Prevention", VLDB '15).
     fn is_due_early(&self, slot: Slot, now: Instant, random: &mut Random) -> bool {
         let Entry { expires_at, load_ms, .. } = self.index.payload(slot);
-        let ahead = f64::from(*load_ms) * self.freshness.early * -(1.0 - random.unit()).ln();
+        let ahead = f64::from(*load_ms) * self.freshness.early * -libm::log(1.0 - random.unit());
         now.plus(Millis(ahead)) >= *expires_at
     }
 

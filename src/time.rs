@@ -2,7 +2,7 @@
 //!
 //! Milliseconds as `f64`, because that is what the runtime's monotonic clock gives and what crosses the boundary without conversion.
 
-use std::cmp::Ordering;
+use core::cmp::Ordering;
 
 /// A moment on the caller's monotonic clock, in milliseconds from a point of the caller's choosing.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]

@@ -240,7 +240,7 @@ export class Engine {
     const { maxConcurrency, fetchTimeoutMs, queueTimeoutMs, timeoutMs, staleIfError } = terms
     const finishesOrphans = terms.onOrphan === 'finish' ? 1 : 0
     this.begin(8)
-    // In the order of `Core::open` in src/bindings.rs.
+    // In the order of `Core::open` in src/bindings/mod.rs.
     const numbers = [maxConcurrency, fetchTimeoutMs, queueTimeoutMs, timeoutMs, attempts, backoffMs, maxBackoffMs]
     this.floats.set([...numbers, jitter, staleIfError, finishesOrphans])
     const { place, generation } = parent?.instance === this.#generation ? parent : NO_CALL

@@ -9,6 +9,7 @@ import { compile } from '#wasm'
 import { __wbg_reset_state, Core, type InitOutput, initSync } from '../../pkg/engine.js'
 import { WasmUnavailableError } from '../errors.js'
 import type { EngineConfig } from './engine.js'
+import { seed } from './seed.js'
 
 let module: WebAssembly.Module | undefined
 let output: InitOutput | undefined
@@ -25,7 +26,7 @@ export function currentGeneration(): number {
 /** A new engine in the living instance, which is started if there is none. */
 export function createCore(config: EngineConfig): { core: Core; memory: WebAssembly.Memory } {
   const { memory } = start()
-  // In the order of `Core::new` in src/bindings.rs.
+  // In the order of `Core::new` in src/bindings/mod.rs.
   const core = new Core(
     Float64Array.of(
       config.maxEntries,
@@ -38,6 +39,7 @@ export function createCore(config: EngineConfig): { core: Core; memory: WebAssem
       config.earlyRefresh,
       config.retryBudget.ratio,
       config.retryBudget.burst,
+      ...seed(),
     ),
   )
   return { core, memory }

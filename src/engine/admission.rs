@@ -7,6 +7,7 @@ use crate::retry::RetryTerms;
 use crate::schedule::Members;
 use crate::store::Lookup;
 use crate::time::{Instant, Millis};
+use alloc::vec::Vec;
 
 /// In a look-up's answer: not resident.
 pub const MISS: u32 = u32::MAX;
@@ -151,7 +152,7 @@ impl Engine {
     /// flights that can be joined, and theirs can be. Answers what became of each.
     pub fn admit(&mut self, batch: BatchId, keys: &[u8], base: u32, wishes: Wishes, share: bool) -> &[Admission] {
         self.admissions.clear();
-        let misses = std::mem::take(&mut self.misses);
+        let misses = core::mem::take(&mut self.misses);
         let parent = self.batch(batch).terms.parent;
         for (position, miss) in misses.iter().enumerate() {
             let key = &keys[miss.start..miss.start + miss.len];

@@ -9,6 +9,7 @@ use super::{Effect, Engine};
 use crate::ids::{FlightId, Slot};
 use crate::pattern::{literal_prefix, matches};
 use crate::time::Instant;
+use alloc::vec::Vec;
 
 /// What kind of name a label of an entry is: its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use crate::ids::{BatchId, CallId, FlightId, Slot};
 use crate::schedule::{Left, Members};
 use crate::store::{Entry, Holds, Stored};
 use crate::time::{Instant, Millis};
+use alloc::vec::Vec;
 
 /// How a flight's callback, or a tier, answered.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -151,7 +152,7 @@ impl Engine {
         let state = self.flights.get_mut(flight).expect("a flight that lands is there");
         let is_answer_of_callback = state.started.is_some();
         let load = state.started.map_or(Millis::ZERO, |started| now.since(started));
-        let tags = std::mem::take(&mut state.tags);
+        let tags = core::mem::take(&mut state.tags);
         let hash = self.flights.hash(flight);
         let mut key = Vec::new();
         self.flights.copy_key(flight, &mut key);
@@ -181,7 +182,7 @@ impl Engine {
             return;
         }
         let entry = entry(Millis(self.config.error_ttl), 0, Millis::ZERO, Holds::Failure, now);
-        let tags = self.flights.get_mut(flight).map_or_else(Vec::new, |state| std::mem::take(&mut state.tags));
+        let tags = self.flights.get_mut(flight).map_or_else(Vec::new, |state| core::mem::take(&mut state.tags));
         let Some(slot) = self.store_entry(hash, &key, entry, now) else { return };
         self.effects.push(Effect::StoreFailure { slot: slot.0, from: flight.0 });
         for tag in tags {

@@ -5,6 +5,7 @@ use super::{Effect, Engine};
 use crate::ids::Slot;
 use crate::store::{Holds, Lookup};
 use crate::time::{Instant, Millis};
+use alloc::vec::Vec;
 
 /// What a request for a key would meet.
 #[repr(u32)]

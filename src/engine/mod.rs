@@ -11,6 +11,7 @@
 //! `flight` and `store` meet only here, so "invalidated while loading" is decided in one place: whatever makes a newer truth about a key
 //! fences its flights, and [`Engine::land`] stores nothing of a fenced flight.
 
+use alloc::vec::Vec;
 mod admission;
 mod effect;
 mod invalidation;

@@ -1,5 +1,7 @@
 //! Least recently used: a doubly linked list over slots, most recent first.
 
+use alloc::vec::Vec;
+
 use crate::error::{OutOfMemory, Validity, check};
 use crate::ids::{NONE, Slot};
 
@@ -66,7 +68,7 @@ impl Lru {
     /// From the most to the least recently used.
     pub fn iter(&self) -> impl Iterator<Item = Slot> {
         let mut at = self.newest;
-        std::iter::from_fn(move || {
+        core::iter::from_fn(move || {
             let slot = (at != NONE).then_some(Slot(at))?;
             at = self.links[slot.at()].older;
             Some(slot)
@@ -102,7 +104,7 @@ impl Lru {
     }
 
     fn unlink(&mut self, slot: Slot) {
-        let Link { newer, older } = std::mem::replace(&mut self.links[slot.at()], UNLINKED);
+        let Link { newer, older } = core::mem::replace(&mut self.links[slot.at()], UNLINKED);
         match self.links.get_mut(newer as usize) {
             Some(link) => link.older = older,
             None => self.newest = older,

@@ -6,9 +6,10 @@ import type { Random } from './random.js'
 export async function withSeed<R>(random: Random, work: () => Promise<R>): Promise<R> {
   const source = globalThis.crypto as { getRandomValues?: unknown }
   // An own property hides the method, and deleted shows it again.
-  source.getRandomValues = (bytes: Uint8Array): Uint8Array => {
+  source.getRandomValues = <T extends ArrayBufferView>(view: T): T => {
+    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
     for (let at = 0; at < bytes.length; at++) bytes[at] = random.below(256)
-    return bytes
+    return view
   }
   try {
     return await work()

@@ -1,10 +1,16 @@
-//! The boundary: converts, delegates, converts. The only file that knows wasm-bindgen.
+//! The boundary: converts, delegates, converts. The only room that knows wasm-bindgen.
 //!
 //! What crosses is numbers and four regions of linear memory, each at a place that moves only when [`Core::reserve`] or the engine makes it grow:
 //! `bytes` (keys, one after another), `words` and `floats` (lists in, lists out), and `mail`, which after every call says where the effects
 //! are, how many, and when the next deadline is. The caller takes its views anew when memory has grown.
 
-use std::cell::{RefCell, RefMut};
+mod panic;
+
+use alloc::boxed::Box;
+#[cfg(feature = "test-hooks")]
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::{RefCell, RefMut};
 
 use wasm_bindgen::prelude::*;
 
@@ -38,24 +44,13 @@ struct Inner {
 #[wasm_bindgen]
 pub struct Core(RefCell<Inner>);
 
-#[wasm_bindgen(start)]
-fn start() {
-    std::panic::set_hook(Box::new(|panic| {
-        let error = js_sys::Error::new(&panic.to_string());
-        error.set_name("RustPanic");
-        wasm_bindgen::throw_val(error.into());
-    }));
-}
-
 #[wasm_bindgen]
 impl Core {
-    /// `config`: the fields of [`Config`] in the order they are declared; `negative_ttl` below zero for none.
+    /// `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed.
     #[wasm_bindgen(constructor)]
     pub fn new(config: &[f64]) -> Core {
-        let &[max_entries, max_weight, ttl, negative_ttl, error_ttl, ttl_jitter, sliding, early_refresh, ratio, burst] = config
-        else {
-            panic!("a config of {} numbers", config.len());
-        };
+        let (config, seed) = config.split_first_chunk().expect("a config, then a seed");
+        let &[max_entries, max_weight, ttl, negative_ttl, error_ttl, ttl_jitter, sliding, early_refresh, ratio, burst] = config;
         let config = Config {
             max_entries,
             max_weight,
@@ -67,8 +62,8 @@ impl Core {
             early_refresh,
             retry_budget: BudgetConfig { ratio, burst },
         };
-        let mail = Box::new(Mail { effects: std::ptr::null(), effect_count: 0, next_deadline: f64::INFINITY });
-        let engine = Engine::new(config, seed());
+        let mail = Box::new(Mail { effects: core::ptr::null(), effect_count: 0, next_deadline: f64::INFINITY });
+        let engine = Engine::new(config, seed_of(seed));
         Self(RefCell::new(Inner { engine, bytes: Vec::new(), words: Vec::new(), floats: Vec::new(), mail }))
     }
 
@@ -105,7 +100,7 @@ impl Core {
 
     /// Where the mail is; it never moves.
     pub fn mail(&self) -> *const u32 {
-        std::ptr::from_ref::<Mail>(&self.0.borrow().mail).cast()
+        core::ptr::from_ref::<Mail>(&self.0.borrow().mail).cast()
     }
 
     /// `words`: lengths in, slots out. Answers how many missed.
@@ -381,7 +376,7 @@ impl Core {
         #[allow(unconditional_recursion)] // That is the point.
         fn deeper(depth: usize) -> usize {
             let frame = [depth; 1024];
-            std::hint::black_box(&frame)[depth % 1024] + deeper(depth + 1)
+            core::hint::black_box(&frame)[depth % 1024] + deeper(depth + 1)
         }
         deeper(self.size())
     }
@@ -392,14 +387,14 @@ impl Core {
         let mut hoard: Vec<Vec<u8>> = Vec::new();
         loop {
             hoard.push(vec![1; 1 << 28]);
-            std::hint::black_box(&hoard);
+            core::hint::black_box(&hoard);
         }
     }
 }
 
 struct Turn<'a>(RefMut<'a, Inner>);
 
-impl std::ops::Deref for Turn<'_> {
+impl core::ops::Deref for Turn<'_> {
     type Target = Inner;
 
     fn deref(&self) -> &Inner {
@@ -407,7 +402,7 @@ impl std::ops::Deref for Turn<'_> {
     }
 }
 
-impl std::ops::DerefMut for Turn<'_> {
+impl core::ops::DerefMut for Turn<'_> {
     fn deref_mut(&mut self) -> &mut Inner {
         &mut self.0
     }
@@ -435,12 +430,6 @@ fn put<T: Clone + Copy + Default>(region: &mut Vec<T>, list: &[T]) {
     region[..list.len()].copy_from_slice(list);
 }
 
-/// From the platform's secure source; where a sandbox hides that, from `Math.random`, which is better than the same hash in every process.
-fn seed() -> Seed {
-    let mut bytes = [0; 24];
-    if getrandom::fill(&mut bytes).is_err() {
-        bytes.fill_with(|| (js_sys::Math::random() * 256.0) as u8);
-    }
-    let (words, _) = bytes.as_chunks::<8>();
-    [0, 1, 2].map(|at: usize| u64::from_le_bytes(words[at]))
+fn seed_of(words: &[f64]) -> Seed {
+    [0, 2, 4].map(|at: usize| words[at] as u64 | (words[at + 1] as u64) << 32)
 }
