@@ -42,10 +42,10 @@ const TO_BE_MET = [
 
 test(`${SCHEDULES} schedules leave nothing behind, and give nobody what is not theirs`, async (t) => {
   const start = performance.now()
-  t.diagnostic(`${SCHEDULES} schedules, SLUICE_SEED=${SEED}`)
-  const { asked, calls, events, met } = await soak(SEED, SCHEDULES)
+  t.diagnostic(`from SLUICE_SEED=${SEED}`)
+  const { schedules, asked, calls, events, met } = await soak(SEED, SCHEDULES)
   const seconds = (performance.now() - start) / 1000
-  t.diagnostic(`${asked} calls, ${calls} callbacks, ${events} events in ${seconds.toFixed(1)} s`)
+  t.diagnostic(`${schedules} schedules, ${asked} calls, ${calls} callbacks, ${events} events in ${seconds.toFixed(1)} s`)
   const never = TO_BE_MET.filter((what) => !met.has(what))
   if (SCHEDULES >= SCHEDULES_TO_MEET_ALL) assert.deepEqual(never, [])
 })
