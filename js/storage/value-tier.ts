@@ -30,9 +30,11 @@ export function valueTier(storage: ValueStorage, { name = 'storage', ttlUnit = '
 /** The tier of a storage that is right, in the time that `wallNow` tells. */
 export function tierOf(storage: ValueStorage, { name, ttlUnit }: Required<ValueTierOptions>, wallNow: () => number): Tier {
   const unitMs = ttlUnit === 's' ? 1000 : 1
-  /** What is left of the entry's life, in the storage's unit and never rounded up to more. */
+  /** What is left of the entry's life, in the storage's unit and never rounded up to more; beyond safe integers, protocols refuse it. */
   const ttlOf = ({ expiresAt }: TierEntry): number | undefined =>
-    expiresAt === undefined ? undefined : Math.max(0, Math.floor((expiresAt - wallNow()) / unitMs))
+    expiresAt === undefined
+      ? undefined
+      : Math.min(Math.max(0, Math.floor((expiresAt - wallNow()) / unitMs)), Number.MAX_SAFE_INTEGER)
   const tier: Tier = {
     name,
     async mget(keys) {
