@@ -232,7 +232,8 @@ export class Dispatcher implements EffectHandler, CallHost {
   /** The callback of a call that nobody waits for any longer has ended. */
   ended(call: Call): void {
     this.forget(call)
-    if (this.engine.isLost) return
+    // With no batch open nobody hears of a crash, and the timer may still be set for this call's deadline.
+    if (this.engine.isLost) return this.#disarm()
     this.#guard(() => this.engine.ended(call.id, this.now()))
     this.after()
   }

@@ -354,7 +354,7 @@ class Runner implements World {
     }
     // Nobody waits: if no callback is at work either, the processor must not hold the process.
     if (this.#pending.size > 0 || this.#tiers.length > 0 || scheduler.timers === 0) return
-    if (history.isCrashed || history.isRunning || this.#referee.refreshes) return
+    if (history.isDegraded || history.isRunning || this.#referee.refreshes) return
     history.violate('timer', `${scheduler.timers} timers are set with nothing to do`)
   }
 

@@ -1,0 +1,35 @@
+/** Programs that once went wrong, each made as small as it gets by hand or by `shrink.ts`, and what was wrong. */
+
+import '../support/strict.js'
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Behaviour, Program, RequestSpec } from './program.js'
+import { run } from './run.js'
+
+const LATER: Behaviour = { when: 5, answer: 'value', onAbort: 'ignore' }
+
+/** What must be, and the program that showed that it was not. */
+const CASES: readonly [string, Pick<Program, 'steps'> & Partial<Program>][] = [
+  [
+    // As no batch was open, the processor did not hear of the crash: the timer for the callback's deadline stayed set after its end.
+    'a crash while nothing runs but a callback that nobody waits for leaves no timer',
+    {
+      steps: [
+        { do: 'call', call: { how: 'values', requests: [request(0, LATER)], options: { signal: 0 } }, wait: 0 },
+        { do: 'abort', signal: 0, wait: 1 },
+        { do: 'crash', wait: 1 },
+      ],
+    },
+  ],
+]
+
+for (const [what, program] of CASES) {
+  test(what, async () => {
+    const { violations } = await run({ config: {}, tiers: [], order: 1, ...program })
+    assert.deepEqual(violations, [])
+  })
+}
+
+function request(key: number, ...tries: Behaviour[]): RequestSpec {
+  return { key, tries }
+}
