@@ -19,6 +19,8 @@ export interface Asked {
   readonly number: number
   readonly keys: readonly string[]
   readonly begun: Stamp
+  /** Its signal was aborted before. */
+  readonly isAborted: boolean
   readonly shares: boolean
   /** Callbacks that may run at once. */
   readonly limit: number
@@ -136,7 +138,7 @@ export class History {
   }
 
   /** Somebody asks for keys. */
-  ask(keys: readonly string[], terms: Pick<Asked, 'shares' | 'limit' | 'fetchTimeoutMs'>): Asked {
+  ask(keys: readonly string[], terms: Pick<Asked, 'isAborted' | 'shares' | 'limit' | 'fetchTimeoutMs'>): Asked {
     const asked: Asked = {
       ...terms,
       number: this.asked.length,
@@ -152,6 +154,7 @@ export class History {
   /** A callback of `asked` begins, for `keys`. */
   begin(asked: Asked, keys: readonly string[], signal: () => AbortSignal): Run {
     this.calls++
+    if (asked.isAborted) this.violate('deaf', `a callback of call ${asked.number} began, whose signal was aborted before`)
     const now = this.#scheduler.now()
     const run: Run = {
       asked,

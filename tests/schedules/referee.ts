@@ -29,6 +29,8 @@ export class Referee {
 
   /** What a call resolved to. */
   answer(how: How, asked: Asked, answer: unknown): void {
+    // A stream that nothing is taken of does not begin.
+    if (asked.isAborted && how !== 'stream') this.#violate('deaf', asked, 'answered though its signal was aborted before')
     if (how === 'prefetch' || how === 'stream') return
     const { keys, number, begun } = asked
     if (how === 'single') return this.#value(asked, 0, answer)

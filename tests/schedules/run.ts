@@ -121,9 +121,9 @@ class Runner implements World {
     const { history, scheduler } = this
     // Through a callback's context there are two ways to call.
     const how = through !== undefined && spec.how !== 'single' ? 'values' : spec.how
-    const asked = this.#asked(spec)
-    const callbacks = new Callbacks(this, asked, requests)
     const signal = options.signal === undefined ? undefined : this.#signals[options.signal]?.signal
+    const asked = this.#asked(spec, signal?.aborted ?? false)
+    const callbacks = new Callbacks(this, asked, requests)
     const onProgress = options.progress && this.#progress(asked, options.progress)
     const promise = this.#ask(how, callbacks.requests, callbacks.options(spec, { signal, onProgress }), spec, asked, through)
     const checked = promise.then(
@@ -138,6 +138,7 @@ class Runner implements World {
     // Who takes outcomes one by one hears of the end when it asks again.
     this.#await(checked, how === 'stream' ? { what } : { what, signal, by, isCall: true })
     history.meet(`call: ${how}`)
+    if (asked.isAborted) history.meet('abort: before')
     return checked
   }
 
@@ -147,13 +148,14 @@ class Runner implements World {
     if (done !== undefined) this.#await(done.catch(this.#refuse), { what: what.do })
   }
 
-  #asked({ requests, options }: CallSpec): Asked {
+  #asked({ requests, options }: CallSpec, isAborted: boolean): Asked {
     const { config } = this.#program
     const stale = options.staleWhileRevalidate ?? config.staleWhileRevalidate ?? 0
     const refreshes = stale > 0 || (config.earlyRefresh ?? 0) > 0
     return this.history.ask(
       requests.map(({ key }) => keyAt(key)),
       {
+        isAborted,
         shares: options.deduplication ?? true,
         // What it finds stale is fetched by a batch of its own, with a limit of its own.
         limit: (options.maxConcurrency ?? 5) * (refreshes ? 2 : 1),
@@ -188,8 +190,7 @@ class Runner implements World {
         return this.#processor.memory.purgeStale()
       case 'abort':
         this.history.meet(`abort: while callbacks ${this.history.isRunning ? 'run' : 'rest'}`)
-        this.#signals[step.signal]?.abort(`aborted ${step.signal}`)
-        return this.#renew(step.signal)
+        return this.#abort(step.signal)
       case 'stall':
         return this.scheduler.stall(step.ms)
       case 'jump':
@@ -258,7 +259,7 @@ class Runner implements World {
   }
 
   #plan(spec: CallSpec): void {
-    const asked = this.history.ask([], { shares: true, limit: 0, fetchTimeoutMs: 0 })
+    const asked = this.history.ask([], { isAborted: false, shares: true, limit: 0, fetchTimeoutMs: 0 })
     const callbacks = new Callbacks(this, asked, spec.requests)
     const options = callbacks.options(spec, { signal: undefined, onProgress: undefined })
     const refuse = (reason: unknown): void => {
@@ -315,6 +316,13 @@ class Runner implements World {
     // What the tiers have to write, and their own closing, has deadlines of its own.
     const by = this.#tiers.length > 0 ? FOREVER : this.scheduler.now() + (mode === 'drain' ? timeoutMs : 0)
     this.#await(closed.catch(this.#refuse), { what: `close (${mode})`, by })
+  }
+
+  /** Calls may come with a signal that is aborted already; the second time, there is a new one. */
+  #abort(place: number): void {
+    const controller = this.#signals[place]
+    if (controller === undefined || controller.signal.aborted) this.#renew(place)
+    else controller.abort(`aborted ${place}`)
   }
 
   #renew(place: number): void {

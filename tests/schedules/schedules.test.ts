@@ -22,7 +22,7 @@ const TO_BE_MET = [
   ...['values', 'settled', 'single', 'stream', 'prefetch'].map((how) => `call: ${how}`),
   ...['set', 'delete', 'invalidate', 'clear'].map((what) => `touch: ${what}`),
   // Who waits leaves, and callbacks are told when nobody is left.
-  ...['abort: while callbacks run', 'abort: of a callback', 'rejected: string', 'counted: dropped'],
+  ...['abort: before', 'abort: while callbacks run', 'abort: of a callback', 'rejected: string', 'counted: dropped'],
   // What is late, or was overtaken, is not kept.
   ...['counted: fenced', 'counted: late', 'counted: timedOut', 'event: stall'],
   ...['nested: in the only slot', 'failed: CircularFetchError'],
