@@ -67,6 +67,7 @@ export class Dispatcher implements EffectHandler, CallHost {
   #tasks: { run(): void }[] = []
   #isRunning = false
   #stopTimer: (() => void) | undefined
+  #isClosed = false
   #timerAt = Number.POSITIVE_INFINITY
   #lastNow = 0
   #forgetRetire: (() => void) | undefined
@@ -122,6 +123,12 @@ export class Dispatcher implements EffectHandler, CallHost {
   /** Does `due` once, `ms` from now; never if that is infinite. Answers how to stop that. */
   setTimer(ms: number, due: () => void): () => void {
     return startTimer(this.#clock, ms, () => this.uninterrupted(due))
+  }
+
+  /** Nobody waits any more, nor will: callbacks that never end do not keep the process alive until their deadline. */
+  close(): void {
+    this.#isClosed = true
+    this.#disarm()
   }
 
   /** Settles when no batch waits any longer, or after `timeoutMs`. */
@@ -448,7 +455,7 @@ export class Dispatcher implements EffectHandler, CallHost {
   /** One timer, for the earliest deadline; none when there is none. */
   #arm(): void {
     const at = this.engine.nextDeadline
-    if (at === Number.POSITIVE_INFINITY) return this.#disarm()
+    if (at === Number.POSITIVE_INFINITY || this.#isClosed) return this.#disarm()
     // A timer that comes too early sets itself again; most deadlines are cancelled before they come.
     if (at >= this.#timerAt) return
     this.#disarm()

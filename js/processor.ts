@@ -275,6 +275,7 @@ export class BatchProcessor {
     const { dispatcher, tiers } = this.#pipeline
     if (drainMs > 0) await dispatcher.drained(drainMs)
     for (const batch of dispatcher.openBatches) dispatcher.abandon(batch, new ClosedError())
+    dispatcher.close()
     await tiers.close()
     this.memory.clear()
   }

@@ -73,6 +73,19 @@ describe('close', () => {
     assert.ok(source.calls.every(({ signal }) => signal.aborted))
   })
 
+  test('leaves no timer for a callback that never ends, nor is what it says later of consequence', async (t) => {
+    const { processor, source, clock } = setUp(t)
+    const asked = watch(processor.getCachedDataBatch(source.requests('a', 'b', 'c'), { maxConcurrency: 2 }))
+    await processor.close({ mode: 'abort' })
+    assert.ok(asked.reason instanceof ClosedError)
+    assert.equal(clock.timers, 0)
+    source.call(0).resolve('late')
+    source.call(1).reject(new Error('late'))
+    await drained()
+    assert.equal(clock.timers, 0)
+    assert.equal(source.calls.length, 2)
+  })
+
   test('is one closing, however often it is asked for', async (t) => {
     const { processor, source } = setUp(t)
     const asked = processor.getCachedData('a', source.fetch)
