@@ -80,7 +80,7 @@ class Generator {
       tiers,
       faults: tiers > 0 && hangs && random.chance(50),
       blocks: random.chance(15),
-      crashes: random.chance(2),
+      crashes: random.chance(5),
       closes: random.chance(12),
     }
   }

@@ -81,9 +81,6 @@ export class Thrown extends Error {
   }
 }
 
-/** As in js/dispatcher.ts. */
-const CRASHES_MAX = 3
-
 export class History {
   readonly violations: Violation[] = []
   readonly truths: Truth[] = []
@@ -91,13 +88,13 @@ export class History {
   readonly met = new Map<string, number>()
   /** Whether values can come back from beneath memory. */
   readonly hasTiers: boolean
-  /** How often the instance was lost. */
-  crashes = 0
   calls = 0
   /** Groups' streams that have not ended, whether or not anything is expected of them. */
   streams = 0
   readonly #scheduler: Scheduler
   #clock = 0
+  /** When the instance was lost; what ran then is nobody's. */
+  #crashedAt: Stamp = 0
   readonly #runs = new Map<string, Run[]>()
   readonly #obsolete = new Map<string, Obsolescence[]>()
   readonly #generations = new Map<string, number>()
@@ -109,14 +106,9 @@ export class History {
     this.hasTiers = hasTiers
   }
 
-  /** What ran when the instance was lost is nobody's. */
+  /** Whether the instance was ever lost. */
   get isCrashed(): boolean {
-    return this.crashes > 0
-  }
-
-  /** It was lost so often that there may be none: nothing is kept then, nothing fenced, and no circle found. */
-  get isDegraded(): boolean {
-    return this.crashes >= CRASHES_MAX
+    return this.#crashedAt > 0
   }
 
   /** Whether a callback is at work. */
@@ -131,6 +123,11 @@ export class History {
 
   stamp(): Stamp {
     return ++this.#clock
+  }
+
+  /** The instance is lost. */
+  crash(): void {
+    this.#crashedAt = this.stamp()
   }
 
   violate(rule: string, text: string): void {
@@ -195,7 +192,6 @@ export class History {
 
   /** Promise 8: so many at once, and no more. */
   checkLimit(asked: Asked, what: string): void {
-    if (this.isCrashed) return
     const now = this.#scheduler.now()
     const running = asked.running.filter((run) => run.nested === 0 && !run.isUnslotted && now < run.endsAt).length
     if (running > asked.limit)
@@ -240,7 +236,7 @@ export class History {
       return this.violate('alien', `${what}: ${JSON.stringify(key)} was answered with ${JSON.stringify(value)}`)
     }
     const by = this.#whyObsolete(truth, asked)
-    if (by !== undefined && !this.isDegraded) {
+    if (by !== undefined) {
       const text = `asked at ${asked}, got load ${load}, begun at ${truth.begun}, landed at ${truth.landed}, obsolete since ${by.since}`
       this.violate('resurrected', `${what} ${JSON.stringify(key)}: ${text}`)
     }
@@ -261,7 +257,7 @@ export class History {
     const generation = run.asked.generations.get(key)
     for (const other of runs) {
       const isCurrent = other.keys.has(key) && other.asked.generations.get(key) === generation && now < other.endsAt
-      if (isCurrent && !this.isCrashed && !other.signal().aborted) {
+      if (isCurrent && other.begun > this.#crashedAt && !other.signal().aborted) {
         this.violate(
           'alone',
           `${JSON.stringify(key)} is fetched for call ${run.asked.number} while it is being fetched for call ${other.asked.number}`,

@@ -78,8 +78,7 @@ export class Referee {
       if (outcome.index !== at) this.#violate('order', asked, `the outcome at ${at} has index ${outcome.index}`)
       this.outcome(asked, outcome)
     }
-    // Without an engine, one after the other is fetched.
-    if (!asked.shares || this.#history.isDegraded) return
+    if (!asked.shares) return
     const first = new Map<string, BatchOutcome<unknown>>()
     for (const outcome of outcomes) {
       const other = first.get(outcome.key) ?? outcome
@@ -110,7 +109,7 @@ export class Referee {
     if (reason instanceof CircularFetchError) return reason.path.includes(key) ? undefined : 'alien'
     if (reason instanceof EngineCrashError) return history.isCrashed ? undefined : 'crash'
     if (reason.key !== key) return 'alien'
-    const isStuck = reason instanceof FetchTimeoutError && this.isPrompt && !history.isDegraded
+    const isStuck = reason instanceof FetchTimeoutError && this.isPrompt
     return isStuck ? 'stuck' : undefined
   }
 

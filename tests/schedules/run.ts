@@ -196,7 +196,7 @@ class Runner implements World {
       case 'jump':
         return this.scheduler.jumpWall(step.ms)
       case 'crash':
-        this.history.crashes++
+        this.history.crash()
         return retireInstance(new Error('a crash on demand'))
       case 'close':
         return this.#close(step.mode, step.timeoutMs)
@@ -356,13 +356,13 @@ class Runner implements World {
       const isLate = scheduler.now() - scheduler.stalledMs > by
       if (signal?.aborted) history.violate('deaf', `${what} is still waiting though its signal is aborted`)
       else if (isLate) history.violate('late', `${what} is still waiting after its deadline`)
-      else if (isCall && this.#hasClosed && !history.isDegraded) history.violate('closed', `${what} is still waiting`)
+      else if (isCall && this.#hasClosed) history.violate('closed', `${what} is still waiting`)
       else continue
       this.#pending.delete(pending)
     }
     // Nobody waits: if no callback is at work either, the processor must not hold the process.
     if (this.#pending.size > 0 || this.#tiers.length > 0 || scheduler.timers === 0) return
-    if (history.isDegraded || history.isRunning || this.#referee.refreshes) return
+    if (history.isRunning || this.#referee.refreshes) return
     history.violate('timer', `${scheduler.timers} timers are set with nothing to do`)
   }
 
@@ -376,7 +376,7 @@ class Runner implements World {
       if (count > 0) history.violate('listener', `${count} listeners are left on a signal`)
     }
     const tookMs = scheduler.now() - scheduler.stalledMs - this.#steppedAt
-    const isStuck = this.#referee.isPrompt && !history.isDegraded && tookMs > PROMPT_MS
+    const isStuck = this.#referee.isPrompt && tookMs > PROMPT_MS
     if (isStuck) history.violate('stuck', `it took ${tookMs} ms from the last step to the end`)
     this.#checkTiers()
   }
@@ -419,9 +419,11 @@ class Runner implements World {
   #checkCounts(metrics: ProcessorMetrics): void {
     const { requested, hits, joined, deduplicated, led, missed, succeeded, failed, dropped, inFlight, waiting, running } = metrics
     const { history } = this
-    const isBusy = inFlight + waiting + running > 0
-    if (isBusy) history.violate('busy', `${inFlight} in flight, ${waiting} waiting, ${running} running, with nothing to do`)
-    const adds = requested === hits + joined + deduplicated + led + missed && led === succeeded + failed + dropped
+    // A closed processor does not wait for callbacks that never end.
+    const mayBeBusy = this.#referee.isClosed && history.isRunning
+    if (inFlight + waiting + running > 0 && !mayBeBusy)
+      history.violate('busy', `${inFlight} in flight, ${waiting} waiting, ${running} running, with nothing to do`)
+    const adds = requested === hits + joined + deduplicated + led + missed && led === succeeded + failed + dropped + inFlight
     if (!adds) history.violate('counts', JSON.stringify(metrics))
     const tiers = metrics.tiers.flatMap((tier) => Object.entries(tier)).map(([name, count]) => [`tier's ${name}`, count] as const)
     for (const [name, count] of [...Object.entries(metrics), ...tiers])
