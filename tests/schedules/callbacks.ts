@@ -282,7 +282,7 @@ export class Callbacks {
   }
 }
 
-export function groupOf(key: string, ungroupable: number | undefined): string | null {
+function groupOf(key: string, ungroupable: number | undefined): string | null {
   if (ungroupable !== undefined && keyAt(ungroupable) === key) throw new RangeError('this key has no group')
   return key.length < 2 ? null : key.slice(-1)
 }

@@ -3,34 +3,14 @@
 import type { Program } from './program.js'
 
 /** Fields without which a program still is one. */
-const OPTIONAL = new Set([
-  ...['maxEntries', 'maxWeight', 'negativeTtl', 'errorTtl', 'ttlJitter', 'slidingTtl', 'earlyRefresh', 'retryBurst'],
-  ...[
-    'ttl',
-    'priority',
-    'tags',
-    'weight',
-    'nested',
-    'first',
-    'extra',
-    'take',
-    'maxConcurrency',
-    'groupingStrategy',
-    'ungroupable',
-  ],
-  ...[
-    'deduplication',
-    'maxBatchSize',
-    'group',
-    'onMissing',
-    'groupFallbackLimit',
-    'signal',
-    'timeoutMs',
-    'fetchTimeoutMs',
-    'queueTimeoutMs',
-  ],
-  ...['failFast', 'onOrphan', 'progress', 'isolation', 'attempts', 'cache', 'staleWhileRevalidate', 'staleIfError'],
-])
+const OPTIONAL = new Set(
+  [
+    'maxEntries maxWeight negativeTtl errorTtl ttlJitter slidingTtl earlyRefresh retryBurst ttl priority',
+    'tags weight nested first extra take maxConcurrency groupingStrategy ungroupable deduplication',
+    'maxBatchSize group onMissing groupFallbackLimit signal timeoutMs fetchTimeoutMs queueTimeoutMs',
+    'failFast onOrphan progress isolation attempts cache staleWhileRevalidate staleIfError',
+  ].flatMap((line) => line.split(' ')),
+)
 /** Lists that may be empty. */
 const SHORTENED_TO_NOTHING = new Set(['steps', 'tiers'])
 /** What is simpler than anything else in these fields. */
@@ -85,7 +65,8 @@ function* smallerOf(node: Node, name: string): Generator<Node> {
     return
   }
   for (const [field, value] of Object.entries(node)) {
-    if (OPTIONAL.has(field)) {
+    // Of an act, all fields are needed.
+    if (OPTIONAL.has(field) && !('do' in node)) {
       const { [field]: _, ...rest } = node
       yield rest
     }

@@ -13,8 +13,6 @@ export class FaultyTier implements Tier {
   readonly #scheduler: Scheduler
   #reads = 0
   #writes = 0
-  /** Operations that have not answered yet and will. */
-  pending = 0
 
   constructor(name: string, spec: TierSpec, scheduler: Scheduler) {
     this.name = name
@@ -72,14 +70,7 @@ export class FaultyTier implements Tier {
 
   #later<T>(when: TierTurn['when'], answer: () => T): Promise<T> {
     if (when === 'never') return new Promise(() => {})
-    this.pending++
-    const end = (): T => {
-      this.pending--
-      return answer()
-    }
-    if (typeof when === 'number') {
-      return new Promise((resolve) => this.#scheduler.in(when, () => resolve(undefined as never))).then(end)
-    }
-    return this.#scheduler.soon().then(end)
+    if (typeof when === 'number') return new Promise<void>((resolve) => this.#scheduler.in(when, resolve)).then(answer)
+    return this.#scheduler.soon().then(answer)
   }
 }
