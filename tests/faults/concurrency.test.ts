@@ -462,4 +462,33 @@ describe('when callbacks start', () => {
     )
     assert.deepEqual(source.keys, inOrder)
   })
+
+  test('C17 a rate limit is no option yet: who asks for one is told, and nobody is left to believe in it', async (t) => {
+    const { processor } = setUp(t)
+    const rateLimit = { requests: 1, perMs: 1000, burst: 1 }
+    const inConfig = thrownBy(() => new BatchProcessor({ rateLimit } as never)) as SluiceError
+    assert.equal(inConfig.code, 'ERR_UNKNOWN_OPTION')
+    const asked = processor.getCachedDataBatch([unwanted('a')], { rateLimit } as never)
+    assert.equal(((await reasonOf(asked)) as SluiceError).code, 'ERR_UNKNOWN_OPTION')
+  })
+
+  test('C18 what gets no slot in time is refused, and the queue has nothing of it left', async (t) => {
+    const { processor, source, clock } = setUp(t)
+    const keys = Array.from({ length: 10_000 }, (_, at) => `key ${at}`)
+    const asked = watch(processor.getCachedDataBatchSettled(source.requests(...keys), { maxConcurrency: 2, queueTimeoutMs: 100 }))
+    const left = async (): Promise<unknown> => {
+      const { waiting, running, inFlight } = await processor.metrics()
+      return { waiting, running, inFlight }
+    }
+    assert.deepEqual(await left(), { waiting: 10_000, running: 2, inFlight: 10_000 })
+    await clock.advance(100)
+    assert.deepEqual(await left(), { waiting: 2, running: 2, inFlight: 2 })
+    for (const call of source.calls) call.resolve('in time')
+    await settled()
+    assert.equal(source.calls.length, 2)
+    assert.deepEqual(
+      asked.value.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : (outcome.reason as SluiceError).code)),
+      keys.map((_, at) => (at < 2 ? 'in time' : 'ERR_QUEUE_TIMEOUT')),
+    )
+  })
 })

@@ -426,6 +426,32 @@ describe('many and long keys', () => {
     assert.ok(ratio < 8, `${ms} ms; 10,000 keys took ${least} ms`)
   })
 
+  test('A16 while a large batch is under way, no more of it happens between two turns than may run at once', async (t) => {
+    const { processor } = setUp(t, { maxEntries: 200_000 })
+    const LIMIT = 50
+    let sinceTurn = 0
+    let most = 0
+    let isDone = false
+    const turn = (): void => {
+      sinceTurn = 0
+      if (!isDone) setImmediate(turn)
+    }
+    const fetchFunction = ({ key }: { key: string }): Promise<string> => {
+      most = Math.max(most, ++sinceTurn)
+      return new Promise((resolve) => setImmediate(() => resolve(key)))
+    }
+    const keys = Array.from({ length: 50_000 }, (_, at) => `user:${at}`)
+    const asked = processor.getCachedDataBatch(
+      keys.map((key) => ({ key, fetchFunction })),
+      { maxConcurrency: LIMIT },
+    )
+    turn()
+    assert.deepEqual(await asked, keys)
+    isDone = true
+    // What was answered just before a turn and just after it may begin the next of both.
+    assert.ok(most <= 2 * LIMIT, `${most} callbacks between two turns`)
+  })
+
   test('A16 what a large batch takes in the engine does not grow with it', async (t) => {
     const { processor } = setUp(t, { maxEntries: 1000 })
     const requests = Array.from({ length: 100_000 }, (_, at) => ready(`user:${at}`, at))
