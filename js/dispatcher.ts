@@ -166,7 +166,8 @@ export class Dispatcher implements EffectHandler, CallHost {
   open(batch: Batch, parent: CallId | undefined): void {
     batch.id = this.engine.open(batch.options, parent, this.now())
     this.#batches[batch.id] = batch
-    if (this.#openBatches++ === 0) this.#forgetRetire = onRetire((cause) => this.#onCrash(cause))
+    this.#openBatches++
+    this.#watchInstance()
     this.after()
   }
 
@@ -239,8 +240,7 @@ export class Dispatcher implements EffectHandler, CallHost {
   /** The callback of a call that nobody waits for any longer has ended. */
   ended(call: Call): void {
     this.forget(call)
-    // With no batch open nobody hears of a crash, and the timer may still be set for this call's deadline.
-    if (this.engine.isLost) return this.#disarm()
+    if (this.engine.isLost) return
     this.#guard(() => this.engine.ended(call.id, this.now()))
     this.after()
   }
@@ -444,8 +444,17 @@ export class Dispatcher implements EffectHandler, CallHost {
   }
 
   #becomeIdle(): void {
-    this.#forgetRetire?.()
+    this.#watchInstance()
     this.#tellIdle()
+  }
+
+  /** Hears of a crash as long as there is something to lose: a batch, or a deadline of what goes on without one. */
+  #watchInstance(): void {
+    if (this.#openBatches > 0 || this.#stopTimer !== undefined) this.#forgetRetire ??= onRetire((cause) => this.#onCrash(cause))
+    else {
+      this.#forgetRetire?.()
+      this.#forgetRetire = undefined
+    }
   }
 
   #tellIdle(): void {
@@ -461,12 +470,14 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.#disarm()
     this.#timerAt = at
     this.#stopTimer = startTimer(this.#clock, Math.max(0, Math.ceil(at - this.now())), () => this.#onTimer())
+    this.#watchInstance()
   }
 
   #disarm(): void {
     this.#stopTimer?.()
     this.#stopTimer = undefined
     this.#timerAt = Number.POSITIVE_INFINITY
+    this.#watchInstance()
   }
 
   #onTimer(): void {

@@ -80,7 +80,7 @@ export class Callbacks {
     const run = history.begin(this.#asked, [key], () => context.signal)
     if (behaviour.first !== undefined) this.#world.touch(behaviour.first)
     const answer = (cause?: unknown): unknown => {
-      const { truth, load } = history.truth(key, run.begun, tags)
+      const { truth, load } = history.truth(key, run.begun, tags, run.asked.begun)
       truth.landed = history.stamp()
       history.answered(run, key)
       if (cause !== undefined) throw new Thrown(key, load, cause)
@@ -217,6 +217,7 @@ export class Callbacks {
       key,
       run.begun,
       shared.map((tag) => TAGS[tag] as string),
+      run.asked.begun,
     )
     truth.landed = history.stamp()
     return member === 'error' ? new Thrown(key, load) : ({ key, load } satisfies Value)

@@ -3,6 +3,7 @@
  * by one counter, so that "before" and "after" have an answer. What must not be is noted as a violation.
  */
 
+import { KEYS } from './program.js'
 import type { Scheduler } from './scheduler.js'
 
 /** A moment: larger is later. */
@@ -51,6 +52,8 @@ export interface Run {
 export interface Truth {
   readonly key: string
   readonly begun: Stamp
+  /** When the call was made that led to it. */
+  readonly asked: Stamp
   landed: Stamp
   readonly tags: readonly string[]
 }
@@ -81,6 +84,9 @@ export class Thrown extends Error {
   }
 }
 
+/** As in js/dispatcher.ts: from so many on, there may be no engine. */
+const CRASHES_MAX = 3
+
 export class History {
   readonly violations: Violation[] = []
   readonly truths: Truth[] = []
@@ -95,9 +101,12 @@ export class History {
   #clock = 0
   /** When the instance was lost; what ran then is nobody's. */
   #crashedAt: Stamp = 0
+  #crashes = 0
   readonly #runs = new Map<string, Run[]>()
   readonly #obsolete = new Map<string, Obsolescence[]>()
   readonly #generations = new Map<string, number>()
+  /** By key: the newest value that was seen in memory, and when that was. */
+  readonly #kept = new Map<string, { readonly truth: Truth; readonly seen: Stamp }>()
   /** `null` and `undefined` that somebody answered, by key. */
   readonly #nothings = new Map<string, Set<unknown>>()
 
@@ -127,6 +136,7 @@ export class History {
 
   /** The instance is lost. */
   crash(): void {
+    this.#crashes++
     this.#crashedAt = this.stamp()
   }
 
@@ -193,14 +203,16 @@ export class History {
   /** Promise 8: so many at once, and no more. */
   checkLimit(asked: Asked, what: string): void {
     const now = this.#scheduler.now()
-    const running = asked.running.filter((run) => run.nested === 0 && !run.isUnslotted && now < run.endsAt).length
+    const holdsSlot = (run: Run): boolean =>
+      run.begun > this.#crashedAt && run.nested === 0 && !run.isUnslotted && now < run.endsAt
+    const running = asked.running.filter(holdsSlot).length
     if (running > asked.limit)
       this.violate('limit', `${what}, so ${running} callbacks of call ${asked.number} run, ${asked.limit} may`)
   }
 
   /** A value that is now in the making. */
-  truth(key: string, begun: Stamp, tags: readonly string[]): { truth: Truth; load: number } {
-    const truth: Truth = { key, begun, landed: Number.POSITIVE_INFINITY, tags }
+  truth(key: string, begun: Stamp, tags: readonly string[], asked = begun): { truth: Truth; load: number } {
+    const truth: Truth = { key, begun, asked, landed: Number.POSITIVE_INFINITY, tags }
     this.truths.push(truth)
     return { truth, load: this.truths.length - 1 }
   }
@@ -214,6 +226,8 @@ export class History {
   /** From now on nobody who comes is to read what was begun before. */
   obsolete(keys: Iterable<string>, how: Omit<Obsolescence, 'since'>): void {
     const entry: Obsolescence = { ...how, since: this.stamp() }
+    // Where there may be no engine, what is not told by its key means all loads.
+    for (const key of this.#crashes < CRASHES_MAX ? [] : KEYS) this.#bump(key)
     for (const key of keys) {
       this.#bump(key)
       const list = this.#obsolete.get(key)
@@ -240,6 +254,19 @@ export class History {
       const text = `asked at ${asked}, got load ${load}, begun at ${truth.begun}, landed at ${truth.landed}, obsolete since ${by.since}`
       this.violate('resurrected', `${what} ${JSON.stringify(key)}: ${text}`)
     }
+  }
+
+  /**
+   * Of a value that was in memory for who asked at `asked`: what began earlier never takes its place. Of a load and its callback both did; what waited
+   * long for its callback is nobody's older. What a tier has may be older.
+   */
+  checkKept(what: string, key: string, value: unknown, asked: Stamp): void {
+    const truth = this.truths[(value as Value | null | undefined)?.load ?? -1]
+    if (truth === undefined || this.hasTiers) return
+    const newest = this.#kept.get(key)
+    if (newest === undefined || newest.truth.begun < truth.begun) this.#kept.set(key, { truth, seen: this.stamp() })
+    else if (truth.begun < newest.truth.begun && truth.asked < newest.truth.asked && newest.seen < asked)
+      this.violate('older', `${what} ${JSON.stringify(key)}: begun at ${truth.begun}, after one of ${newest.truth.begun}`)
   }
 
   #whyObsolete(truth: Truth, asked: Stamp): Obsolescence | undefined {

@@ -90,7 +90,9 @@ export class Referee {
 
   #value(asked: Asked, index: number, value: unknown, source?: string): void {
     const what = source === undefined ? `call ${asked.number}` : `call ${asked.number} (${source})`
-    this.#history.check(what, asked.keys[index] as string, value, asked.begun)
+    const key = asked.keys[index] as string
+    this.#history.check(what, key, value, asked.begun)
+    if (source === 'memory') this.#history.checkKept(what, key, value, asked.begun)
   }
 
   /** What one key failed with. */

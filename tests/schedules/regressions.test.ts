@@ -11,11 +11,26 @@ const LATER: Behaviour = { when: 5, answer: 'value', onAbort: 'ignore' }
 /** What must be, and the program that showed that it was not. */
 const CASES: readonly [string, Pick<Program, 'steps'> & Partial<Program>][] = [
   [
-    // As no batch was open, the processor did not hear of the crash: the timer for the callback's deadline stayed set after its end.
+    // As no batch was open, the processor did not hear of the crash: the timer for the callback's deadline stayed set.
     'a crash while nothing runs but a callback that nobody waits for leaves no timer',
     {
       steps: [
         { do: 'call', call: { how: 'values', requests: [request(0, LATER)], options: { signal: 0 } }, wait: 0 },
+        { do: 'abort', signal: 0, wait: 1 },
+        { do: 'crash', wait: 1 },
+      ],
+    },
+  ],
+  [
+    // The same, of what is let finish; nor was its signal aborted.
+    'a crash while nothing runs but a load that is let finish leaves no timer',
+    {
+      steps: [
+        {
+          do: 'call',
+          call: { how: 'values', requests: [request(0, LATER)], options: { signal: 0, onOrphan: 'finish' } },
+          wait: 0,
+        },
         { do: 'abort', signal: 0, wait: 1 },
         { do: 'crash', wait: 1 },
       ],

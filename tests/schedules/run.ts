@@ -293,7 +293,9 @@ class Runner implements World {
     const begun = history.stamp()
     const [key = ''] = keys
     const check = (of: string, value: unknown): void => {
-      if (value !== undefined) history.check(`memory.${kind}`, of, value, begun)
+      if (value === undefined) return
+      history.check(`memory.${kind}`, of, value, begun)
+      history.checkKept(`memory.${kind}`, of, value, begun)
     }
     if (kind === 'get') check(key, memory.get(key))
     else if (kind === 'peek') check(key, memory.peek(key))
