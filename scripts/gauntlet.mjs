@@ -131,6 +131,7 @@ function node(files, env) {
   return { file: process.execPath, args: [...strict, '--test', '--test-reporter=spec', ...files], env }
 }
 
+/** In the profile of tests: a third slower than release, and with the checks of a debug build. */
 function cargo(names, env) {
   return { file: 'cargo', args: ['test', '--locked', '--test', 'engine', '--', ...names], env }
 }
