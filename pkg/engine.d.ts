@@ -1,155 +1,170 @@
 /* tslint:disable */
 /* eslint-disable */
 
-/**
- * One engine.
- */
-export class Core {
-    free(): void;
-    [Symbol.dispose](): void;
-    /**
-     * With `each`, `floats` has a TTL, and `words` a priority, for each request that missed. `words`: a flight and what became of the
-     * request out, for each.
-     */
-    admit(batch: number, base: number, each: boolean, share: boolean, missed: number): void;
-    advance(now: number): void;
-    bytesLength(): number;
-    bytes(): number;
-    clear(): void;
-    ended(place: number, generation: number, now: number): void;
-    fallBack(place: number, generation: number, flight: number, now: number): void;
-    floats(): number;
-    /**
-     * `words`: lengths in; out, for each key: 0 it is in memory, 1 it is there but stale, 2 it is in flight, 3 it would be loaded.
-     */
-    foresee(count: number, stale: number, now: number): void;
-    /**
-     * The slot of one key, read as a reader does; [`MISS`] if there is none.
-     */
-    get(len: number, now: number): number;
-    /**
-     * `bytes`: a prefix (`kind` 0), a pattern (1) or a tag (2). The keys removed come out as with [`Core::keys`], their number before the
-     * lengths. Answers how many valid entries there were.
-     */
-    invalidate(kind: number, len: number, now: number): number;
-    /**
-     * The keys of valid entries, most recently used first: `bytes` and, as lengths, `words` out. Answers how many.
-     */
-    keys(now: number): number;
-    leave(batch: number, now: number): void;
-    /**
-     * `words`: lengths in, slots out. Answers how many missed.
-     */
-    lookup(count: number, stale: number, now: number): number;
-    /**
-     * Where the mail is; it never moves.
-     */
-    mail(): number;
-    /**
-     * `words`: lengths. Answers how many had a valid entry.
-     */
-    mdelete(count: number, now: number): number;
-    /**
-     * `words`: lengths in.
-     */
-    missAll(count: number): number;
-    /**
-     * `words`: lengths (with [`NULL`] for null values), then a weight each; `floats`: a TTL each. The effects' `from` is the position.
-     */
-    mset(count: number, now: number): void;
-    /**
-     * `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed.
-     */
-    constructor(config: Float64Array);
-    /**
-     * `floats`: the limit, then the fields of [`Terms`] that are numbers, in the order below.
-     */
-    open(parent_place: number, parent_generation: number, now: number): number;
-    peek(len: number, now: number): number;
-    purge(now: number): void;
-    /**
-     * `words`: `count` flights, then with `grouping` 2 the number of each one's group. Answers how many groups there are.
-     */
-    queue(batch: number, count: number, grouping: number, group_size_max: number, now: number): number;
-    refuse(flight: number, now: number): void;
-    /**
-     * Milliseconds the entry at `slot` stays valid.
-     */
-    remaining(slot: number, now: number): number;
-    /**
-     * Makes room for `bytes` bytes of keys and lists of `words` numbers.
-     */
-    reserve(bytes: number, words: number): void;
-    seal(batch: number, now: number): void;
-    /**
-     * `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try, not before `hint` milliseconds.
-     */
-    settle(place: number, generation: number, flight: number, outcome: number, weight: number, hint: number, now: number): boolean;
-    size(): number;
-    /**
-     * `floats` out: the values of [`crate::stats::Stats`], in the order of its names. Answers how many.
-     */
-    stats(): number;
-    supply(flight: number, ttl: number, weight: number, now: number): void;
-    /**
-     * `bytes`: a tag of `len` bytes for the flight's entry.
-     */
-    tagFlight(flight: number, len: number): void;
-    /**
-     * `bytes`: a key, then a tag for its entry.
-     */
-    tagKey(key_len: number, tag_len: number): void;
-    weight(): number;
-    /**
-     * Of `words` and `floats` alike.
-     */
-    wordsLength(): number;
-    words(): number;
-}
-
 export function __wbg_reset_state(): void;
+
+/**
+ * With `each`, `floats` has a TTL, and `words` a priority, for each request that missed. `words`: a flight and what became of the
+ * request out, for each.
+ */
+export function admit(core: number, batch: number, base: number, each: boolean, share: boolean, missed: number): void;
+
+export function advance(core: number, now: number): void;
+
+export function clear(core: number): void;
+
+/**
+ * `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed.
+ */
+export function create(config: Float64Array): number;
+
+/**
+ * Ends an engine; its handle is not to be used again.
+ */
+export function destroy(core: number): void;
+
+export function ended(core: number, place: number, generation: number, now: number): void;
+
+export function fallBack(core: number, place: number, generation: number, flight: number, now: number): void;
+
+/**
+ * `words`: lengths in; out, for each key: 0 it is in memory, 1 it is there but stale, 2 it is in flight, 3 it would be loaded.
+ */
+export function foresee(core: number, count: number, stale: number, now: number): void;
+
+/**
+ * The slot of one key, read as a reader does; [`MISS`] if there is none.
+ */
+export function get(core: number, len: number, now: number): number;
+
+/**
+ * `bytes`: a prefix (`kind` 0), a pattern (1) or a tag (2). The keys removed come out as with [`keys`], their number before the
+ * lengths. Answers how many valid entries there were.
+ */
+export function invalidate(core: number, kind: number, len: number, now: number): number;
+
+/**
+ * The keys of valid entries, most recently used first: `bytes` and, as lengths, `words` out. Answers how many.
+ */
+export function keys(core: number, now: number): number;
+
+export function leave(core: number, batch: number, now: number): void;
+
+/**
+ * `words`: lengths in, slots out. Answers how many missed.
+ */
+export function lookup(core: number, count: number, stale: number, now: number): number;
+
+/**
+ * Where the mail is, which never moves; says in it where the regions are.
+ */
+export function mail(core: number): number;
+
+/**
+ * `words`: lengths. Answers how many had a valid entry.
+ */
+export function mdelete(core: number, count: number, now: number): number;
+
+/**
+ * `words`: lengths in.
+ */
+export function missAll(core: number, count: number): number;
+
+/**
+ * `words`: lengths (with [`NULL`] for null values), then a weight each; `floats`: a TTL each. The effects' `from` is the position.
+ */
+export function mset(core: number, count: number, now: number): void;
+
+/**
+ * `floats`: the limit, then the fields of [`Terms`] that are numbers, in the order below.
+ */
+export function open(core: number, parent_place: number, parent_generation: number, now: number): number;
+
+export function peek(core: number, len: number, now: number): number;
+
+export function purge(core: number, now: number): void;
+
+/**
+ * `words`: `count` flights, then with `grouping` 2 the number of each one's group. Answers how many groups there are.
+ */
+export function queue(core: number, batch: number, count: number, grouping: number, group_size_max: number, now: number): number;
+
+export function refuse(core: number, flight: number, now: number): void;
+
+/**
+ * Milliseconds the entry at `slot` stays valid.
+ */
+export function remaining(core: number, slot: number, now: number): number;
+
+/**
+ * Makes room for `bytes` bytes of keys and lists of `words` numbers.
+ */
+export function reserve(core: number, bytes: number, words: number): void;
+
+export function seal(core: number, batch: number, now: number): void;
+
+/**
+ * `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try, not before `hint` milliseconds.
+ */
+export function settle(core: number, place: number, generation: number, flight: number, outcome: number, weight: number, hint: number, now: number): boolean;
+
+export function size(core: number): number;
+
+/**
+ * `floats` out: the values of [`crate::stats::Stats`], in the order of its names. Answers how many.
+ */
+export function stats(core: number): number;
+
+export function supply(core: number, flight: number, ttl: number, weight: number, now: number): void;
+
+/**
+ * `bytes`: a tag of `len` bytes for the flight's entry.
+ */
+export function tagFlight(core: number, flight: number, len: number): void;
+
+/**
+ * `bytes`: a key, then a tag for its entry.
+ */
+export function tagKey(core: number, key_len: number, tag_len: number): void;
+
+export function weight(core: number): number;
 
 export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
 
 export interface InitOutput {
     readonly memory: WebAssembly.Memory;
-    readonly __wbg_core_free: (a: number, b: number) => void;
-    readonly core_admit: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
-    readonly core_advance: (a: number, b: number) => void;
-    readonly core_bytes: (a: number) => number;
-    readonly core_bytesLength: (a: number) => number;
-    readonly core_clear: (a: number) => void;
-    readonly core_ended: (a: number, b: number, c: number, d: number) => void;
-    readonly core_fallBack: (a: number, b: number, c: number, d: number, e: number) => void;
-    readonly core_floats: (a: number) => number;
-    readonly core_foresee: (a: number, b: number, c: number, d: number) => void;
-    readonly core_get: (a: number, b: number, c: number) => number;
-    readonly core_invalidate: (a: number, b: number, c: number, d: number) => number;
-    readonly core_keys: (a: number, b: number) => number;
-    readonly core_leave: (a: number, b: number, c: number) => void;
-    readonly core_lookup: (a: number, b: number, c: number, d: number) => number;
-    readonly core_mail: (a: number) => number;
-    readonly core_mdelete: (a: number, b: number, c: number) => number;
-    readonly core_missAll: (a: number, b: number) => number;
-    readonly core_mset: (a: number, b: number, c: number) => void;
-    readonly core_new: (a: number, b: number) => number;
-    readonly core_open: (a: number, b: number, c: number, d: number) => number;
-    readonly core_peek: (a: number, b: number, c: number) => number;
-    readonly core_purge: (a: number, b: number) => void;
-    readonly core_queue: (a: number, b: number, c: number, d: number, e: number, f: number) => number;
-    readonly core_refuse: (a: number, b: number, c: number) => void;
-    readonly core_remaining: (a: number, b: number, c: number) => number;
-    readonly core_reserve: (a: number, b: number, c: number) => void;
-    readonly core_seal: (a: number, b: number, c: number) => void;
-    readonly core_settle: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => number;
-    readonly core_size: (a: number) => number;
-    readonly core_stats: (a: number) => number;
-    readonly core_supply: (a: number, b: number, c: number, d: number, e: number) => void;
-    readonly core_tagFlight: (a: number, b: number, c: number) => void;
-    readonly core_tagKey: (a: number, b: number, c: number) => void;
-    readonly core_weight: (a: number) => number;
-    readonly core_words: (a: number) => number;
-    readonly core_wordsLength: (a: number) => number;
+    readonly admit: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly advance: (a: number, b: number) => void;
+    readonly clear: (a: number) => void;
+    readonly create: (a: number, b: number) => number;
+    readonly destroy: (a: number) => void;
+    readonly ended: (a: number, b: number, c: number, d: number) => void;
+    readonly fallBack: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly foresee: (a: number, b: number, c: number, d: number) => void;
+    readonly get: (a: number, b: number, c: number) => number;
+    readonly invalidate: (a: number, b: number, c: number, d: number) => number;
+    readonly keys: (a: number, b: number) => number;
+    readonly leave: (a: number, b: number, c: number) => void;
+    readonly lookup: (a: number, b: number, c: number, d: number) => number;
+    readonly mail: (a: number) => number;
+    readonly mdelete: (a: number, b: number, c: number) => number;
+    readonly missAll: (a: number, b: number) => number;
+    readonly mset: (a: number, b: number, c: number) => void;
+    readonly open: (a: number, b: number, c: number, d: number) => number;
+    readonly peek: (a: number, b: number, c: number) => number;
+    readonly purge: (a: number, b: number) => void;
+    readonly queue: (a: number, b: number, c: number, d: number, e: number, f: number) => number;
+    readonly refuse: (a: number, b: number, c: number) => void;
+    readonly remaining: (a: number, b: number, c: number) => number;
+    readonly reserve: (a: number, b: number, c: number) => void;
+    readonly seal: (a: number, b: number, c: number) => void;
+    readonly settle: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => number;
+    readonly size: (a: number) => number;
+    readonly stats: (a: number) => number;
+    readonly supply: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly tagFlight: (a: number, b: number, c: number) => void;
+    readonly tagKey: (a: number, b: number, c: number) => void;
+    readonly weight: (a: number) => number;
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_malloc: (a: number, b: number) => number;
     readonly __wbindgen_start: () => void;

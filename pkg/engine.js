@@ -1,499 +1,5 @@
 /* @ts-self-types="./engine.d.ts" */
 
-/**
- * One engine.
- */
-export class Core {
-    __destroy_into_raw() {
-        const ptr = this.__wbg_ptr;
-        this.__wbg_ptr = 0;
-        CoreFinalization.unregister(this);
-        return ptr;
-    }
-    free() {
-        const ptr = this.__destroy_into_raw();
-        __wbg_call_guard();
-        wasm.__wbg_core_free(ptr, 0);
-
-    }
-    /**
-     * With `each`, `floats` has a TTL, and `words` a priority, for each request that missed. `words`: a flight and what became of the
-     * request out, for each.
-     * @param {number} batch
-     * @param {number} base
-     * @param {boolean} each
-     * @param {boolean} share
-     * @param {number} missed
-     */
-    admit(batch, base, each, share, missed) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        __wbg_call_guard();
-        wasm.core_admit(this.__wbg_ptr, batch, base, each, share, missed);
-    }
-    /**
-     * @param {number} now
-     */
-    advance(now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        __wbg_call_guard();
-        wasm.core_advance(this.__wbg_ptr, now);
-    }
-    /**
-     * @returns {number}
-     */
-    bytesLength() {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_bytesLength(this.__wbg_ptr);
-        return ret >>> 0;
-    }
-    /**
-     * @returns {number}
-     */
-    bytes() {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_bytes(this.__wbg_ptr);
-        return ret >>> 0;
-    }
-    clear() {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        __wbg_call_guard();
-        wasm.core_clear(this.__wbg_ptr);
-    }
-    /**
-     * @param {number} place
-     * @param {number} generation
-     * @param {number} now
-     */
-    ended(place, generation, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        __wbg_call_guard();
-        wasm.core_ended(this.__wbg_ptr, place, generation, now);
-    }
-    /**
-     * @param {number} place
-     * @param {number} generation
-     * @param {number} flight
-     * @param {number} now
-     */
-    fallBack(place, generation, flight, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        __wbg_call_guard();
-        wasm.core_fallBack(this.__wbg_ptr, place, generation, flight, now);
-    }
-    /**
-     * @returns {number}
-     */
-    floats() {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_floats(this.__wbg_ptr);
-        return ret >>> 0;
-    }
-    /**
-     * `words`: lengths in; out, for each key: 0 it is in memory, 1 it is there but stale, 2 it is in flight, 3 it would be loaded.
-     * @param {number} count
-     * @param {number} stale
-     * @param {number} now
-     */
-    foresee(count, stale, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        __wbg_call_guard();
-        wasm.core_foresee(this.__wbg_ptr, count, stale, now);
-    }
-    /**
-     * The slot of one key, read as a reader does; [`MISS`] if there is none.
-     * @param {number} len
-     * @param {number} now
-     * @returns {number}
-     */
-    get(len, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_get(this.__wbg_ptr, len, now);
-        return ret >>> 0;
-    }
-    /**
-     * `bytes`: a prefix (`kind` 0), a pattern (1) or a tag (2). The keys removed come out as with [`Core::keys`], their number before the
-     * lengths. Answers how many valid entries there were.
-     * @param {number} kind
-     * @param {number} len
-     * @param {number} now
-     * @returns {number}
-     */
-    invalidate(kind, len, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_invalidate(this.__wbg_ptr, kind, len, now);
-        return ret >>> 0;
-    }
-    /**
-     * The keys of valid entries, most recently used first: `bytes` and, as lengths, `words` out. Answers how many.
-     * @param {number} now
-     * @returns {number}
-     */
-    keys(now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_keys(this.__wbg_ptr, now);
-        return ret >>> 0;
-    }
-    /**
-     * @param {number} batch
-     * @param {number} now
-     */
-    leave(batch, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        __wbg_call_guard();
-        wasm.core_leave(this.__wbg_ptr, batch, now);
-    }
-    /**
-     * `words`: lengths in, slots out. Answers how many missed.
-     * @param {number} count
-     * @param {number} stale
-     * @param {number} now
-     * @returns {number}
-     */
-    lookup(count, stale, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_lookup(this.__wbg_ptr, count, stale, now);
-        return ret >>> 0;
-    }
-    /**
-     * Where the mail is; it never moves.
-     * @returns {number}
-     */
-    mail() {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_mail(this.__wbg_ptr);
-        return ret >>> 0;
-    }
-    /**
-     * `words`: lengths. Answers how many had a valid entry.
-     * @param {number} count
-     * @param {number} now
-     * @returns {number}
-     */
-    mdelete(count, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_mdelete(this.__wbg_ptr, count, now);
-        return ret >>> 0;
-    }
-    /**
-     * `words`: lengths in.
-     * @param {number} count
-     * @returns {number}
-     */
-    missAll(count) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_missAll(this.__wbg_ptr, count);
-        return ret >>> 0;
-    }
-    /**
-     * `words`: lengths (with [`NULL`] for null values), then a weight each; `floats`: a TTL each. The effects' `from` is the position.
-     * @param {number} count
-     * @param {number} now
-     */
-    mset(count, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        __wbg_call_guard();
-        wasm.core_mset(this.__wbg_ptr, count, now);
-    }
-    /**
-     * `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed.
-     * @param {Float64Array} config
-     */
-    constructor(config) {
-        const ptr0 = passArrayF64ToWasm0(config, wasm.__wbindgen_malloc);
-        const len0 = WASM_VECTOR_LEN;
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_new(ptr0, len0);
-        this.__wbg_ptr = ret;
-        Object.defineProperty(this, '__wbg_inst', { value: __wbg_instance_id, writable: true });
-        CoreFinalization.register(this, { ptr: ret, instance: __wbg_instance_id }, this);
-        return this;
-    }
-    /**
-     * `floats`: the limit, then the fields of [`Terms`] that are numbers, in the order below.
-     * @param {number} parent_place
-     * @param {number} parent_generation
-     * @param {number} now
-     * @returns {number}
-     */
-    open(parent_place, parent_generation, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_open(this.__wbg_ptr, parent_place, parent_generation, now);
-        return ret >>> 0;
-    }
-    /**
-     * @param {number} len
-     * @param {number} now
-     * @returns {number}
-     */
-    peek(len, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_peek(this.__wbg_ptr, len, now);
-        return ret >>> 0;
-    }
-    /**
-     * @param {number} now
-     */
-    purge(now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        __wbg_call_guard();
-        wasm.core_purge(this.__wbg_ptr, now);
-    }
-    /**
-     * `words`: `count` flights, then with `grouping` 2 the number of each one's group. Answers how many groups there are.
-     * @param {number} batch
-     * @param {number} count
-     * @param {number} grouping
-     * @param {number} group_size_max
-     * @param {number} now
-     * @returns {number}
-     */
-    queue(batch, count, grouping, group_size_max, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_queue(this.__wbg_ptr, batch, count, grouping, group_size_max, now);
-        return ret >>> 0;
-    }
-    /**
-     * @param {number} flight
-     * @param {number} now
-     */
-    refuse(flight, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        __wbg_call_guard();
-        wasm.core_refuse(this.__wbg_ptr, flight, now);
-    }
-    /**
-     * Milliseconds the entry at `slot` stays valid.
-     * @param {number} slot
-     * @param {number} now
-     * @returns {number}
-     */
-    remaining(slot, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_remaining(this.__wbg_ptr, slot, now);
-        return ret;
-    }
-    /**
-     * Makes room for `bytes` bytes of keys and lists of `words` numbers.
-     * @param {number} bytes
-     * @param {number} words
-     */
-    reserve(bytes, words) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        __wbg_call_guard();
-        wasm.core_reserve(this.__wbg_ptr, bytes, words);
-    }
-    /**
-     * @param {number} batch
-     * @param {number} now
-     */
-    seal(batch, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        __wbg_call_guard();
-        wasm.core_seal(this.__wbg_ptr, batch, now);
-    }
-    /**
-     * `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try, not before `hint` milliseconds.
-     * @param {number} place
-     * @param {number} generation
-     * @param {number} flight
-     * @param {number} outcome
-     * @param {number} weight
-     * @param {number} hint
-     * @param {number} now
-     * @returns {boolean}
-     */
-    settle(place, generation, flight, outcome, weight, hint, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_settle(this.__wbg_ptr, place, generation, flight, outcome, weight, hint, now);
-        return ret !== 0;
-    }
-    /**
-     * @returns {number}
-     */
-    size() {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_size(this.__wbg_ptr);
-        return ret >>> 0;
-    }
-    /**
-     * `floats` out: the values of [`crate::stats::Stats`], in the order of its names. Answers how many.
-     * @returns {number}
-     */
-    stats() {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_stats(this.__wbg_ptr);
-        return ret >>> 0;
-    }
-    /**
-     * @param {number} flight
-     * @param {number} ttl
-     * @param {number} weight
-     * @param {number} now
-     */
-    supply(flight, ttl, weight, now) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        __wbg_call_guard();
-        wasm.core_supply(this.__wbg_ptr, flight, ttl, weight, now);
-    }
-    /**
-     * `bytes`: a tag of `len` bytes for the flight's entry.
-     * @param {number} flight
-     * @param {number} len
-     */
-    tagFlight(flight, len) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        __wbg_call_guard();
-        wasm.core_tagFlight(this.__wbg_ptr, flight, len);
-    }
-    /**
-     * `bytes`: a key, then a tag for its entry.
-     * @param {number} key_len
-     * @param {number} tag_len
-     */
-    tagKey(key_len, tag_len) {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        __wbg_call_guard();
-        wasm.core_tagKey(this.__wbg_ptr, key_len, tag_len);
-    }
-    /**
-     * @returns {number}
-     */
-    weight() {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_weight(this.__wbg_ptr);
-        return ret;
-    }
-    /**
-     * Of `words` and `floats` alike.
-     * @returns {number}
-     */
-    wordsLength() {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_wordsLength(this.__wbg_ptr);
-        return ret >>> 0;
-    }
-    /**
-     * @returns {number}
-     */
-    words() {
-        if (this.__wbg_inst !== undefined && this.__wbg_inst !== __wbg_instance_id) {
-            throw new Error('Invalid stale object from previous Wasm instance');
-        }
-        let ret;
-        __wbg_call_guard();
-        ret = wasm.core_words(this.__wbg_ptr);
-        return ret >>> 0;
-    }
-}
-if (Symbol.dispose) Core.prototype[Symbol.dispose] = Core.prototype.free;
-
 export function __wbg_reset_state () {
     __wbg_instance_id++;
     cachedFloat64ArrayMemory0 = null;
@@ -504,6 +10,400 @@ export function __wbg_reset_state () {
     wasmInstance = new WebAssembly.Instance(wasmModule, __wbg_get_imports());
     wasm = wasmInstance.exports;
     wasm.__wbindgen_start();
+}
+
+/**
+ * With `each`, `floats` has a TTL, and `words` a priority, for each request that missed. `words`: a flight and what became of the
+ * request out, for each.
+ * @param {number} core
+ * @param {number} batch
+ * @param {number} base
+ * @param {boolean} each
+ * @param {boolean} share
+ * @param {number} missed
+ */
+export function admit(core, batch, base, each, share, missed) {
+    __wbg_call_guard();
+    wasm.admit(core, batch, base, each, share, missed);
+}
+
+/**
+ * @param {number} core
+ * @param {number} now
+ */
+export function advance(core, now) {
+    __wbg_call_guard();
+    wasm.advance(core, now);
+}
+
+/**
+ * @param {number} core
+ */
+export function clear(core) {
+    __wbg_call_guard();
+    wasm.clear(core);
+}
+
+/**
+ * `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed.
+ * @param {Float64Array} config
+ * @returns {number}
+ */
+export function create(config) {
+    const ptr0 = passArrayF64ToWasm0(config, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.create(ptr0, len0);
+    return ret >>> 0;
+}
+
+/**
+ * Ends an engine; its handle is not to be used again.
+ * @param {number} core
+ */
+export function destroy(core) {
+    __wbg_call_guard();
+    wasm.destroy(core);
+}
+
+/**
+ * @param {number} core
+ * @param {number} place
+ * @param {number} generation
+ * @param {number} now
+ */
+export function ended(core, place, generation, now) {
+    __wbg_call_guard();
+    wasm.ended(core, place, generation, now);
+}
+
+/**
+ * @param {number} core
+ * @param {number} place
+ * @param {number} generation
+ * @param {number} flight
+ * @param {number} now
+ */
+export function fallBack(core, place, generation, flight, now) {
+    __wbg_call_guard();
+    wasm.fallBack(core, place, generation, flight, now);
+}
+
+/**
+ * `words`: lengths in; out, for each key: 0 it is in memory, 1 it is there but stale, 2 it is in flight, 3 it would be loaded.
+ * @param {number} core
+ * @param {number} count
+ * @param {number} stale
+ * @param {number} now
+ */
+export function foresee(core, count, stale, now) {
+    __wbg_call_guard();
+    wasm.foresee(core, count, stale, now);
+}
+
+/**
+ * The slot of one key, read as a reader does; [`MISS`] if there is none.
+ * @param {number} core
+ * @param {number} len
+ * @param {number} now
+ * @returns {number}
+ */
+export function get(core, len, now) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.get(core, len, now);
+    return ret >>> 0;
+}
+
+/**
+ * `bytes`: a prefix (`kind` 0), a pattern (1) or a tag (2). The keys removed come out as with [`keys`], their number before the
+ * lengths. Answers how many valid entries there were.
+ * @param {number} core
+ * @param {number} kind
+ * @param {number} len
+ * @param {number} now
+ * @returns {number}
+ */
+export function invalidate(core, kind, len, now) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.invalidate(core, kind, len, now);
+    return ret >>> 0;
+}
+
+/**
+ * The keys of valid entries, most recently used first: `bytes` and, as lengths, `words` out. Answers how many.
+ * @param {number} core
+ * @param {number} now
+ * @returns {number}
+ */
+export function keys(core, now) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.keys(core, now);
+    return ret >>> 0;
+}
+
+/**
+ * @param {number} core
+ * @param {number} batch
+ * @param {number} now
+ */
+export function leave(core, batch, now) {
+    __wbg_call_guard();
+    wasm.leave(core, batch, now);
+}
+
+/**
+ * `words`: lengths in, slots out. Answers how many missed.
+ * @param {number} core
+ * @param {number} count
+ * @param {number} stale
+ * @param {number} now
+ * @returns {number}
+ */
+export function lookup(core, count, stale, now) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.lookup(core, count, stale, now);
+    return ret >>> 0;
+}
+
+/**
+ * Where the mail is, which never moves; says in it where the regions are.
+ * @param {number} core
+ * @returns {number}
+ */
+export function mail(core) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.mail(core);
+    return ret >>> 0;
+}
+
+/**
+ * `words`: lengths. Answers how many had a valid entry.
+ * @param {number} core
+ * @param {number} count
+ * @param {number} now
+ * @returns {number}
+ */
+export function mdelete(core, count, now) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.mdelete(core, count, now);
+    return ret >>> 0;
+}
+
+/**
+ * `words`: lengths in.
+ * @param {number} core
+ * @param {number} count
+ * @returns {number}
+ */
+export function missAll(core, count) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.missAll(core, count);
+    return ret >>> 0;
+}
+
+/**
+ * `words`: lengths (with [`NULL`] for null values), then a weight each; `floats`: a TTL each. The effects' `from` is the position.
+ * @param {number} core
+ * @param {number} count
+ * @param {number} now
+ */
+export function mset(core, count, now) {
+    __wbg_call_guard();
+    wasm.mset(core, count, now);
+}
+
+/**
+ * `floats`: the limit, then the fields of [`Terms`] that are numbers, in the order below.
+ * @param {number} core
+ * @param {number} parent_place
+ * @param {number} parent_generation
+ * @param {number} now
+ * @returns {number}
+ */
+export function open(core, parent_place, parent_generation, now) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.open(core, parent_place, parent_generation, now);
+    return ret >>> 0;
+}
+
+/**
+ * @param {number} core
+ * @param {number} len
+ * @param {number} now
+ * @returns {number}
+ */
+export function peek(core, len, now) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.peek(core, len, now);
+    return ret >>> 0;
+}
+
+/**
+ * @param {number} core
+ * @param {number} now
+ */
+export function purge(core, now) {
+    __wbg_call_guard();
+    wasm.purge(core, now);
+}
+
+/**
+ * `words`: `count` flights, then with `grouping` 2 the number of each one's group. Answers how many groups there are.
+ * @param {number} core
+ * @param {number} batch
+ * @param {number} count
+ * @param {number} grouping
+ * @param {number} group_size_max
+ * @param {number} now
+ * @returns {number}
+ */
+export function queue(core, batch, count, grouping, group_size_max, now) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.queue(core, batch, count, grouping, group_size_max, now);
+    return ret >>> 0;
+}
+
+/**
+ * @param {number} core
+ * @param {number} flight
+ * @param {number} now
+ */
+export function refuse(core, flight, now) {
+    __wbg_call_guard();
+    wasm.refuse(core, flight, now);
+}
+
+/**
+ * Milliseconds the entry at `slot` stays valid.
+ * @param {number} core
+ * @param {number} slot
+ * @param {number} now
+ * @returns {number}
+ */
+export function remaining(core, slot, now) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.remaining(core, slot, now);
+    return ret;
+}
+
+/**
+ * Makes room for `bytes` bytes of keys and lists of `words` numbers.
+ * @param {number} core
+ * @param {number} bytes
+ * @param {number} words
+ */
+export function reserve(core, bytes, words) {
+    __wbg_call_guard();
+    wasm.reserve(core, bytes, words);
+}
+
+/**
+ * @param {number} core
+ * @param {number} batch
+ * @param {number} now
+ */
+export function seal(core, batch, now) {
+    __wbg_call_guard();
+    wasm.seal(core, batch, now);
+}
+
+/**
+ * `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try, not before `hint` milliseconds.
+ * @param {number} core
+ * @param {number} place
+ * @param {number} generation
+ * @param {number} flight
+ * @param {number} outcome
+ * @param {number} weight
+ * @param {number} hint
+ * @param {number} now
+ * @returns {boolean}
+ */
+export function settle(core, place, generation, flight, outcome, weight, hint, now) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.settle(core, place, generation, flight, outcome, weight, hint, now);
+    return ret !== 0;
+}
+
+/**
+ * @param {number} core
+ * @returns {number}
+ */
+export function size(core) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.size(core);
+    return ret >>> 0;
+}
+
+/**
+ * `floats` out: the values of [`crate::stats::Stats`], in the order of its names. Answers how many.
+ * @param {number} core
+ * @returns {number}
+ */
+export function stats(core) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.stats(core);
+    return ret >>> 0;
+}
+
+/**
+ * @param {number} core
+ * @param {number} flight
+ * @param {number} ttl
+ * @param {number} weight
+ * @param {number} now
+ */
+export function supply(core, flight, ttl, weight, now) {
+    __wbg_call_guard();
+    wasm.supply(core, flight, ttl, weight, now);
+}
+
+/**
+ * `bytes`: a tag of `len` bytes for the flight's entry.
+ * @param {number} core
+ * @param {number} flight
+ * @param {number} len
+ */
+export function tagFlight(core, flight, len) {
+    __wbg_call_guard();
+    wasm.tagFlight(core, flight, len);
+}
+
+/**
+ * `bytes`: a key, then a tag for its entry.
+ * @param {number} core
+ * @param {number} key_len
+ * @param {number} tag_len
+ */
+export function tagKey(core, key_len, tag_len) {
+    __wbg_call_guard();
+    wasm.tagKey(core, key_len, tag_len);
+}
+
+/**
+ * @param {number} core
+ * @returns {number}
+ */
+export function weight(core) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.weight(core);
+    return ret;
 }
 function __wbg_get_imports() {
     const import0 = {
@@ -536,11 +436,6 @@ function __wbg_call_guard() {
 
 
 let __wbg_instance_id = 0;
-const CoreFinalization = (typeof FinalizationRegistry === 'undefined')
-    ? { register: () => {}, unregister: () => {} }
-    : new FinalizationRegistry(({ ptr, instance }) => {
-    if (instance === __wbg_instance_id) wasm.__wbg_core_free(ptr, 1);
-});
 
 let cachedFloat64ArrayMemory0 = null;
 function getFloat64ArrayMemory0() {

@@ -13,20 +13,21 @@ import {
   type SluiceError,
   UnshareableValueError,
 } from '../js/index.js'
-import { Core } from '../pkg/engine.js'
+import { Crossings } from './support/crossings.js'
 import { type Bench, reasonOf, setUp, watch } from './support/set-up.js'
 import { ready } from './support/source.js'
 import { drained } from './support/virtual-clock.js'
 
+const crossings = new Crossings()
+
 /** A processor whose engine has just crashed three times: for ten seconds there is none. */
 async function setUpDegraded(t: TestContext, config: BatchProcessorConfig = {}): Promise<Bench> {
   const bench = setUp(t, config)
-  const { lookup } = Core.prototype
-  Core.prototype.lookup = () => {
-    throw new WebAssembly.RuntimeError('unreachable')
+  crossings.before = (_, method) => {
+    if (method === 'lookup') throw new WebAssembly.RuntimeError('unreachable')
   }
   for (let crash = 0; crash < 3; crash++) await reasonOf(bench.processor.getCachedData('crash', () => 1))
-  Core.prototype.lookup = lookup
+  crossings.reset()
   return bench
 }
 

@@ -6,7 +6,7 @@
  * throws means that the instance is lost (no input reaches it unchecked): it is retired, and `EngineCrashError` thrown.
  */
 
-import type { Core } from '../../pkg/engine.js'
+import type { InitOutput } from '../../pkg/engine.js'
 import { EngineCrashError, InvalidRangeError, WasmUnavailableError } from '../errors.js'
 import { createCore, currentGeneration, lastCause, retireInstance } from './instance.js'
 import { measure, read, write, writeIllFormed } from './keys.js'
@@ -121,6 +121,8 @@ export type EngineStats = Readonly<typeof NO_STATS>
 const NO_CALL: CallId = { place: NONE, generation: 0, instance: 0 }
 /** Offset of the deadline in the mail, in doubles. */
 const DEADLINE_AT = 1
+/** Offset of where the regions are in the mail, in bytes. */
+const MAIL_REGIONS_AT = 16
 /** Words of an effect: its tag and up to three fields. */
 const EFFECT_WORDS = 4
 
@@ -135,8 +137,10 @@ export class Engine {
   readonly #config: EngineConfig
   readonly #keyBytesMax: number
   readonly #onCrash: (cause: unknown) => void
-  #core!: Core
+  #exports!: InitOutput
   #memory!: WebAssembly.Memory
+  /** By which the exports know this engine. */
+  #handle = 0
   #generation = -1
   #buffer: ArrayBuffer | undefined
   #bytes = new Uint8Array(0)
@@ -172,15 +176,16 @@ export class Engine {
     // From here on, a crash is this engine's.
     this.#generation = currentGeneration()
     try {
-      const { core, memory } = createCore(this.#config)
-      this.#core = core
-      this.#memory = memory
+      const { exports, handle } = createCore(this.#config, this)
+      this.#exports = exports
+      this.#memory = exports.memory
+      this.#handle = handle
     } catch (error) {
       if (!(error instanceof WasmUnavailableError)) throw this.#crash(error)
       this.#generation = -1
       throw error
     }
-    this.#call(() => this.#core.reserve(4096, 512))
+    this.#call(() => this.#exports.reserve(this.#handle, 4096, 512))
     this.#takeViews()
   }
 
@@ -220,7 +225,7 @@ export class Engine {
   lookup(count: number, stale: number, now: number): number {
     try {
       this.#verifyAlive()
-      const missed = this.#core.lookup(count, stale, now)
+      const missed = this.#exports.lookup(this.#handle, count, stale, now)
       if (this.#buffer !== this.#memory.buffer) this.#takeViews()
       return missed
     } catch (error) {
@@ -230,7 +235,7 @@ export class Engine {
 
   /** Takes all keys written as missed, whatever is resident. */
   missAll(count: number): number {
-    const missed = this.#call(() => this.#core.missAll(count))
+    const missed = this.#call(() => this.#exports.missAll(this.#handle, count))
     if (this.#buffer !== this.#memory.buffer) this.#takeViews()
     return missed
   }
@@ -240,69 +245,69 @@ export class Engine {
     const { maxConcurrency, fetchTimeoutMs, queueTimeoutMs, timeoutMs, staleIfError } = terms
     const finishesOrphans = terms.onOrphan === 'finish' ? 1 : 0
     this.begin(8)
-    // In the order of `Core::open` in src/bindings/mod.rs.
+    // In the order of `open` in src/bindings/mod.rs.
     const numbers = [maxConcurrency, fetchTimeoutMs, queueTimeoutMs, timeoutMs, attempts, backoffMs, maxBackoffMs]
     this.floats.set([...numbers, jitter, staleIfError, finishesOrphans])
     const { place, generation } = parent?.instance === this.#generation ? parent : NO_CALL
-    return this.#call(() => this.#core.open(place, generation, now))
+    return this.#call(() => this.#exports.open(this.#handle, place, generation, now))
   }
 
   /** After a look-up: `words` and `floats` have priorities and TTLs if `each`; `words` gets flight and `How`, for each that missed. */
   admit(batch: BatchId, base: number, each: boolean, share: boolean, missed: number): void {
-    this.#call(() => this.#core.admit(batch, base, each, share, missed))
+    this.#call(() => this.#exports.admit(this.#handle, batch, base, each ? 1 : 0, share ? 1 : 0, missed))
     if (this.#buffer !== this.#memory.buffer) this.#takeViews()
   }
 
   seal(batch: BatchId, now: number): void {
-    this.#call(() => this.#core.seal(batch, now))
+    this.#call(() => this.#exports.seal(this.#handle, batch, now))
   }
 
   /** `words` has the flights, then their groups' numbers if `grouping` is given. Answers how many groups there are. */
   queue(batch: BatchId, count: number, grouping: number, groupSizeMax: number, now: number): number {
-    return this.#call(() => this.#core.queue(batch, count, grouping, groupSizeMax, now))
+    return this.#call(() => this.#exports.queue(this.#handle, batch, count, grouping, groupSizeMax, now))
   }
 
   /** Answers whether the outcome was still of use. */
   settle(call: CallId, flight: FlightId, outcome: number, weight: number, hint: number, now: number): boolean {
     try {
       this.#verifyAlive()
-      return this.#core.settle(call.place, call.generation, flight, outcome, weight, hint, now)
+      return this.#exports.settle(this.#handle, call.place, call.generation, flight, outcome, weight, hint, now) !== 0
     } catch (error) {
       throw this.#crash(error)
     }
   }
 
   fallBack(call: CallId, flight: FlightId, now: number): void {
-    this.#call(() => this.#core.fallBack(call.place, call.generation, flight, now))
+    this.#call(() => this.#exports.fallBack(this.#handle, call.place, call.generation, flight, now))
   }
 
   supply(flight: FlightId, ttl: number, weight: number, now: number): void {
-    this.#call(() => this.#core.supply(flight, ttl, weight, now))
+    this.#call(() => this.#exports.supply(this.#handle, flight, ttl, weight, now))
   }
 
   /** The cache has no answer for a flight that is not called yet, and it is not to be called. */
   refuse(flight: FlightId, now: number): void {
-    this.#call(() => this.#core.refuse(flight, now))
+    this.#call(() => this.#exports.refuse(this.#handle, flight, now))
   }
 
   ended(call: CallId, now: number): void {
     if (call.instance !== this.#generation) return
-    this.#call(() => this.#core.ended(call.place, call.generation, now))
+    this.#call(() => this.#exports.ended(this.#handle, call.place, call.generation, now))
   }
 
   leave(batch: BatchId, now: number): void {
-    this.#call(() => this.#core.leave(batch, now))
+    this.#call(() => this.#exports.leave(this.#handle, batch, now))
   }
 
   advance(now: number): void {
-    this.#call(() => this.#core.advance(now))
+    this.#call(() => this.#exports.advance(this.#handle, now))
   }
 
   /** The slot of the key written, as a reader gets it, or `MISS`. */
   get(bytes: number, now: number): Slot {
     try {
       this.#verifyAlive()
-      return this.#core.get(bytes, now) >>> 0
+      return this.#exports.get(this.#handle, bytes, now) >>> 0
     } catch (error) {
       throw this.#crash(error)
     }
@@ -310,22 +315,22 @@ export class Engine {
 
   /** The same without counting as a use. */
   peek(bytes: number, now: number): Slot {
-    return this.#call(() => this.#core.peek(bytes, now)) >>> 0
+    return this.#call(() => this.#exports.peek(this.#handle, bytes, now)) >>> 0
   }
 
   mset(count: number, now: number): void {
-    this.#call(() => this.#core.mset(count, now))
+    this.#call(() => this.#exports.mset(this.#handle, count, now))
   }
 
   /** Answers how many had a valid entry. */
   mdelete(count: number, now: number): number {
-    return this.#call(() => this.#core.mdelete(count, now))
+    return this.#call(() => this.#exports.mdelete(this.#handle, count, now))
   }
 
   /** The entry of `flight` is to have `tag`. */
   tagFlight(flight: FlightId, tag: string): void {
     const bytes = this.#writeText(tag)
-    this.#call(() => this.#core.tagFlight(flight, bytes))
+    this.#call(() => this.#exports.tagFlight(this.#handle, flight, bytes))
   }
 
   /** The entry of `key`, if there is one, has `tag` from now on. */
@@ -336,52 +341,52 @@ export class Engine {
     else if (this.#buffer !== this.#memory.buffer) this.#takeViews()
     // One by one: joined, two lone surrogates could make a pair.
     writeIllFormed(tag, this.#bytes, writeIllFormed(key, this.#bytes, 0))
-    this.#call(() => this.#core.tagKey(keyBytes, tagBytes))
+    this.#call(() => this.#exports.tagKey(this.#handle, keyBytes, tagBytes))
   }
 
   /** Removes what `text` means, and fences its loads. Answers the keys removed, and how many of them had a valid entry. */
   invalidate(kind: 'prefix' | 'pattern' | 'tag', text: string, now: number): { keys: string[]; count: number } {
     const bytes = this.#writeText(text)
-    const count = this.#call(() => this.#core.invalidate(['prefix', 'pattern', 'tag'].indexOf(kind), bytes, now))
+    const count = this.#call(() => this.#exports.invalidate(this.#handle, ['prefix', 'pattern', 'tag'].indexOf(kind), bytes, now))
     this.#takeViews()
     return { keys: this.#readKeys(1, this.words[0] as number), count }
   }
 
   /** After `writeKeys`: what a request for each key would meet, in `words`. */
   foresee(count: number, stale: number, now: number): void {
-    this.#call(() => this.#core.foresee(count, stale, now))
+    this.#call(() => this.#exports.foresee(this.#handle, count, stale, now))
   }
 
   clear(): void {
-    this.#call(() => this.#core.clear())
+    this.#call(() => this.#exports.clear(this.#handle))
     this.values = []
   }
 
   purge(now: number): void {
-    this.#call(() => this.#core.purge(now))
+    this.#call(() => this.#exports.purge(this.#handle, now))
   }
 
   /** Keys of valid entries, most recently used first. */
   keys(now: number): string[] {
-    const count = this.#call(() => this.#core.keys(now))
+    const count = this.#call(() => this.#exports.keys(this.#handle, now))
     this.#takeViews()
     return this.#readKeys(0, count)
   }
 
   remaining(slot: Slot, now: number): number {
-    return this.#call(() => this.#core.remaining(slot, now))
+    return this.#call(() => this.#exports.remaining(this.#handle, slot, now))
   }
 
   get size(): number {
-    return this.#call(() => this.#core.size())
+    return this.#call(() => this.#exports.size(this.#handle))
   }
 
   get weight(): number {
-    return this.#call(() => this.#core.weight())
+    return this.#call(() => this.#exports.weight(this.#handle))
   }
 
   stats(): EngineStats {
-    this.#call(() => this.#core.stats())
+    this.#call(() => this.#exports.stats(this.#handle))
     this.#takeViews()
     return Object.fromEntries(Object.keys(NO_STATS).map((name, at) => [name, this.floats[at]])) as EngineStats
   }
@@ -511,21 +516,21 @@ export class Engine {
 
   #reserve(bytes: number, words: number): void {
     // What is already written to `words` moves with it.
-    this.#call(() => this.#core.reserve(bytes, words))
+    this.#call(() => this.#exports.reserve(this.#handle, bytes, words))
     this.#takeViews()
   }
 
   #takeViews(): void {
     const { buffer } = this.#memory
-    this.#call(() => {
-      const mail = this.#core.mail()
-      this.#buffer = buffer as ArrayBuffer
-      this.#bytes = new Uint8Array(buffer, this.#core.bytes(), this.#core.bytesLength())
-      this.words = new Uint32Array(buffer, this.#core.words(), this.#core.wordsLength())
-      this.floats = new Float64Array(buffer, this.#core.floats(), this.#core.wordsLength())
-      this.#mail = new Uint32Array(buffer, mail, 2)
-      this.#mailFloats = new Float64Array(buffer, mail, 2)
-    })
+    const mail = this.#call(() => this.#exports.mail(this.#handle))
+    // In the order of `Mail` in src/bindings/mod.rs.
+    const [bytes, bytesLength, words, floats, wordsLength] = new Uint32Array(buffer, mail + MAIL_REGIONS_AT, 5)
+    this.#buffer = buffer as ArrayBuffer
+    this.#bytes = new Uint8Array(buffer, bytes, bytesLength)
+    this.words = new Uint32Array(buffer, words, wordsLength)
+    this.floats = new Float64Array(buffer, floats, wordsLength)
+    this.#mail = new Uint32Array(buffer, mail, 2)
+    this.#mailFloats = new Float64Array(buffer, mail, 2)
   }
 
   #call<R>(run: () => R): R {

@@ -6,7 +6,7 @@
  */
 
 import { compile } from '#wasm'
-import { __wbg_reset_state, Core, type InitOutput, initSync } from '../../pkg/engine.js'
+import { __wbg_reset_state, create, type InitOutput, initSync } from '../../pkg/engine.js'
 import { WasmUnavailableError } from '../errors.js'
 import type { EngineConfig } from './engine.js'
 import { seed } from './seed.js'
@@ -16,6 +16,7 @@ let output: InitOutput | undefined
 let generation = 0
 let retired = false
 let cause: unknown
+let ownerless: FinalizationRegistry<{ handle: number; generation: number }> | undefined
 const listeners = new Set<(cause: unknown) => void>()
 
 /** How many instances there have been; what was made under another number is gone. */
@@ -23,11 +24,17 @@ export function currentGeneration(): number {
   return generation
 }
 
-/** A new engine in the living instance, which is started if there is none. */
-export function createCore(config: EngineConfig): { core: Core; memory: WebAssembly.Memory } {
-  const { memory } = start()
-  // In the order of `Core::new` in src/bindings/mod.rs.
-  const core = new Core(
+/** The exports of an instance, and the handle by which they know an engine. */
+export interface Core {
+  readonly exports: InitOutput
+  readonly handle: number
+}
+
+/** A new engine in the living instance, which is started if there is none; it ends when nobody has `owner` any longer. */
+export function createCore(config: EngineConfig, owner: object): Core {
+  const exports = start()
+  // In the order of `create` in src/bindings/mod.rs.
+  const handle = create(
     Float64Array.of(
       config.maxEntries,
       config.maxWeight,
@@ -42,7 +49,9 @@ export function createCore(config: EngineConfig): { core: Core; memory: WebAssem
       ...seed(),
     ),
   )
-  return { core, memory }
+  ownerless ??= new FinalizationRegistry(destroy)
+  ownerless.register(owner, { handle, generation })
+  return { exports, handle }
 }
 
 /** Calls `listener` when the instance is lost. Answers how to stop that. */
@@ -62,6 +71,11 @@ export function retireInstance(why: unknown): void {
   generation++
   cause = why
   for (const listener of [...listeners]) listener(why)
+}
+
+/** What a lost instance had is lost with it. */
+function destroy(of: { handle: number; generation: number }): void {
+  if (of.generation === generation) output?.destroy(of.handle)
 }
 
 function start(): InitOutput {

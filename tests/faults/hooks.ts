@@ -5,7 +5,6 @@ import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import type { Core } from '../../pkg/engine.js'
 import type { Hooks, Library } from './library.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -13,8 +12,7 @@ const PKG = 'target/pkg-test-hooks'
 const BUNDLE = 'target/faults-library.mjs'
 const execute = promisify(execFile)
 
-export type HookedCore = Core & Hooks
-export type HookedLibrary = Library & { readonly Core: { readonly prototype: HookedCore } }
+export type HookedLibrary = Library & { readonly pkg: Hooks }
 
 /** Answers why there is none, where there is none. */
 export async function loadHooked(): Promise<HookedLibrary | string> {

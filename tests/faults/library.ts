@@ -4,28 +4,28 @@
  */
 
 import { BatchProcessor } from '../../js/index.js'
-import { Core, initSync } from '../../pkg/engine.js'
+import * as pkg from '../../pkg/engine.js'
 
 /** What a wasm with `test-hooks` has besides. */
 export interface Hooks {
-  statNames(): string
-  validate(): string | undefined
-  isQuiescent(): boolean
-  panic(): void
-  overflowStack(): number
-  exhaustMemory(): number
+  statNames(handle: number): string
+  validate(handle: number): string | undefined
+  isQuiescent(handle: number): boolean
+  panic(handle: number): void
+  overflowStack(handle: number): number
+  exhaustMemory(handle: number): number
 }
 
 export interface Library {
   readonly BatchProcessor: typeof BatchProcessor
-  readonly Core: typeof Core
+  readonly pkg: typeof pkg
   /** The memory of the instance that lives; there is one once a processor was used. */
   readonly memory: () => WebAssembly.Memory
 }
 
 export const library: Library = {
   BatchProcessor,
-  Core,
+  pkg,
   // Answers the exports it has.
-  memory: () => initSync(undefined as never).memory,
+  memory: () => pkg.initSync(undefined as never).memory,
 }

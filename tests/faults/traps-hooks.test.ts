@@ -4,9 +4,9 @@ import '../support/strict.js'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NO_STATS } from '../../js/engine/engine.js'
+import { type Core, Crossings } from '../support/crossings.js'
 import { chaos } from './chaos.js'
-import { Crossings } from './crossings.js'
-import { type HookedCore, loadHooked } from './hooks.js'
+import { loadHooked } from './hooks.js'
 import { PAGE, SEED } from './support.js'
 import { testTraps } from './trap-suite.js'
 
@@ -16,24 +16,24 @@ const hooked = await loadHooked()
 if (typeof hooked === 'string') {
   test('E4 E5 E6 traps of the wasm with test-hooks', { skip: hooked }, () => {})
 } else {
-  const hooks = (core: unknown): HookedCore => core as HookedCore
+  const { pkg } = hooked
 
   testTraps(hooked, {
-    'a panic': (core) => hooks(core).panic(),
-    'a stack overflow': (core) => void hooks(core).overflowStack(),
+    'a panic': (core) => pkg.panic(core.handle),
+    'a stack overflow': (core) => void pkg.overflowStack(core.handle),
     'a failed allocation': (core) => {
       // What is grown by and not touched takes nothing from the machine.
       const memory = hooked.memory()
       memory.grow(PAGES_MAX - memory.buffer.byteLength / PAGE)
-      hooks(core).exhaustMemory()
+      pkg.exhaustMemory(core.handle)
     },
   })
 
   test('E4 the counters have the same names, in the same order, on both sides', async () => {
-    const crossings = new Crossings(hooked)
+    const crossings = new Crossings()
     let names = ''
     crossings.before = (core) => {
-      names = hooks(core).statNames()
+      names = pkg.statNames(core.handle)
     }
     await new hooked.BatchProcessor().metrics()
     crossings.reset()
@@ -45,17 +45,18 @@ if (typeof hooked === 'string') {
     ['without', false],
   ] as const) {
     test(`B18 chaos ${what}: the engine agrees with itself after every call, and has nothing left at the end`, async (t) => {
-      const crossings = new Crossings(hooked)
-      let last: HookedCore | undefined
+      const crossings = new Crossings()
+      let last: Core | undefined
       crossings.after = (core) => {
-        last = hooks(core)
-        assert.equal(last.validate(), undefined)
+        last = core
+        assert.equal(pkg.validate(core.handle), undefined)
       }
       const report = await chaos({ library: hooked, seed: SEED, loads: 3000, touches: grouped })
       t.diagnostic(`seed ${SEED}: ${JSON.stringify(report)}, ${crossings.count} calls`)
       crossings.reset()
-      assert.equal(last?.validate(), undefined)
-      assert.equal(last?.isQuiescent(), true)
+      assert.ok(last)
+      assert.equal(pkg.validate(last.handle), undefined)
+      assert.equal(pkg.isQuiescent(last.handle), true)
     })
   }
 }
