@@ -282,8 +282,10 @@ export class History {
     this.#runs.set(key, runs)
     const now = this.#scheduler.now()
     const generation = run.asked.generations.get(key)
+    // Without an engine, a key is joined when its turn comes, not when it is asked for.
+    const isFenced = this.#crashes >= CRASHES_MAX && generation !== this.#generation(key)
     for (const other of runs) {
-      const isCurrent = other.keys.has(key) && other.asked.generations.get(key) === generation && now < other.endsAt
+      const isCurrent = !isFenced && other.keys.has(key) && other.asked.generations.get(key) === generation && now < other.endsAt
       if (isCurrent && other.begun > this.#crashedAt && !other.signal().aborted) {
         this.violate(
           'alone',
