@@ -84,8 +84,9 @@ export class Thrown extends Error {
   }
 }
 
-/** As in js/dispatcher.ts: from so many on, there may be no engine. */
+/** As in js/dispatcher.ts: from so many on, there may be no engine, for so long. */
 const CRASHES_MAX = 3
+const DEGRADED_MS = 10_000
 
 export class History {
   readonly violations: Violation[] = []
@@ -102,6 +103,7 @@ export class History {
   /** When the instance was lost; what ran then is nobody's. */
   #crashedAt: Stamp = 0
   #crashes = 0
+  #degradedUntil = Number.NEGATIVE_INFINITY
   readonly #runs = new Map<string, Run[]>()
   readonly #obsolete = new Map<string, Obsolescence[]>()
   readonly #generations = new Map<string, number>()
@@ -137,6 +139,7 @@ export class History {
   /** The instance is lost. */
   crash(): void {
     this.#crashes++
+    this.#degradedUntil = this.#scheduler.now() + DEGRADED_MS
     this.#crashedAt = this.stamp()
   }
 
@@ -284,8 +287,11 @@ export class History {
     const generation = run.asked.generations.get(key)
     // Without an engine, a key is joined when its turn comes, not when it is asked for.
     const isFenced = this.#crashes >= CRASHES_MAX && generation !== this.#generation(key)
+    // When there is one again, the loads begun with it and without it do not know each other.
+    const hasReturned = this.#crashes >= CRASHES_MAX && now >= this.#degradedUntil
     for (const other of runs) {
-      const isCurrent = !isFenced && other.keys.has(key) && other.asked.generations.get(key) === generation && now < other.endsAt
+      const isCurrent =
+        !isFenced && !hasReturned && other.keys.has(key) && other.asked.generations.get(key) === generation && now < other.endsAt
       if (isCurrent && other.begun > this.#crashedAt && !other.signal().aborted) {
         this.violate(
           'alone',
