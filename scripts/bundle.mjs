@@ -2,7 +2,8 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { build, transform } from 'esbuild'
+import { build } from 'esbuild'
+import { minify } from 'terser'
 import { root } from './steps.mjs'
 import { encode } from './wasm-text.mjs'
 
@@ -20,15 +21,13 @@ export async function bundle({ entry, outfile, wasm, format = 'esm', pkg = 'pkg'
     bundle: true,
     platform: 'neutral',
     target: ['es2022', 'node20'],
-    minifySyntax: true,
-    minifyWhitespace: true,
     legalComments: 'none',
     external: ['./engine.wasm'],
     plugins: [fromPkg(pkg), withoutProse],
     logLevel: 'warning',
     write: false,
   })
-  for (const file of outputFiles) writeFileSync(file.path, await withShortLocals(withClassNames(file.text)))
+  for (const file of outputFiles) writeFileSync(file.path, await minified(withClassNames(file.text)))
 }
 
 const fromPkg = (pkg) => ({
@@ -50,25 +49,24 @@ const withoutProse = {
   },
 }
 
-/**
- * Shortens local and private names. Functions and classes keep theirs, for stack traces that can be read: without imports and exports,
- * esbuild takes the file for a script, whose outermost names others may know.
- */
-async function withShortLocals(text) {
-  if (/^import\b/m.test(text)) return text
-  const [exported = ''] = /export\{[^}]*\};?\s*$/.exec(text) ?? []
-  const script = text.slice(0, text.length - exported.length)
-  const { code } = await transform(script, { minify: true, target: ['es2022', 'node20'], legalComments: 'none' })
-  return code + exported
+/** Classes and functions keep their names, for stack traces and logs that can be read. */
+async function minified(text) {
+  const keep = { keep_classnames: true, keep_fnames: true }
+  const { code } = await minify(text, {
+    module: true,
+    ecma: 2020,
+    compress: { ...keep, passes: 3 },
+    mangle: { ...keep, toplevel: true },
+  })
+  return code
 }
 
 /**
- * esbuild calls a class whose body names it `_Name`, for all who look at it; within the body `Name` is as good. The text of the
- * wasm has no `_`.
+ * esbuild makes variables of classes, and calls one whose body names it `_Name`: these are declarations again. The text of the wasm has
+ * no `_`.
  */
 function withClassNames(text) {
-  const names = [...text.matchAll(/\b(\w+)=class _\1\b/g)].map(([, name]) => name)
-  const renamed = names.reduce((before, name) => before.replaceAll(new RegExp(`\\b_${name}\\b`, 'g'), name), text)
-  // Without a name of its own, which would be a local one, a class has that of its variable.
-  return renamed.replaceAll(/\b(\w+)=class \1\b/g, '$1=class')
+  const declared = text.replaceAll(/^var (\w+) = class(?: _\1)?(?= extends | \{)/gm, 'class $1')
+  const names = [...text.matchAll(/^var (\w+) = class _\1\b/gm)].map(([, name]) => name)
+  return names.reduce((before, name) => before.replaceAll(new RegExp(`\\b_${name}\\b`, 'g'), name), declared)
 }
