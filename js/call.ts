@@ -4,7 +4,7 @@ import { type Caller, runAs } from './context.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { CallId } from './engine/engine.js'
 import { FetchTimeoutError, GroupContractError, GroupFetchError, MissingResultError, QueueTimeoutError } from './errors.js'
-import { readGroupResult } from './group-result.js'
+import { type GroupAnswers, readGroupResult } from './group-result.js'
 import { prefixOf } from './grouping.js'
 import type { Load } from './load.js'
 import type { BatchOptions, BatchRequest, FetchContext, GroupFetchContext, SingleOptions } from './types.js'
@@ -122,10 +122,11 @@ class GroupContext extends CallContext implements GroupFetchContext<never> {
   readonly keys: readonly string[]
   readonly requests: GroupFetchContext<never>['requests']
 
-  constructor(groupKey: string, loads: readonly Load[], call: AbortableCall, caller: Caller) {
+  constructor(groupKey: string, keys: readonly string[], loads: readonly Load[], call: AbortableCall, caller: Caller) {
     super(call, caller)
     this.groupKey = groupKey
-    this.keys = loads.map((load) => load.key)
+    // A copy: what it is handed is the callback's to change.
+    this.keys = [...keys]
     this.requests = loads.map((load) => load.request) as unknown as GroupFetchContext<never>['requests']
   }
 }
@@ -179,22 +180,34 @@ export class SingleCall extends AbortableCall implements Call {
   }
 }
 
-export class GroupCall extends AbortableCall<Dispatcher> implements Call {
+/** So many keys that nobody asked for, and about so many UTF-16 units of them, are kept of what one call brings. */
+const EXTRAS_MAX = 8192
+const EXTRA_UNITS_MAX = 2 ** 22
+
+export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupAnswers {
+  readonly keys: readonly string[]
   readonly #loads: readonly Load[]
   readonly #groupKey: string
-  /** Loads without an answer, by key; several where requests do not share. */
-  readonly #missing = new Map<string, Load[]>()
+  /** By position: the loads without an answer. */
+  readonly #missing: (Load | undefined)[]
+  /** Where each key is; several where requests do not share. Made when an answer comes by its key. */
+  #positions: Map<string, number[]> | undefined
+  /** Answers that were read and not handed on yet. */
+  #answers: { readonly load: Load; readonly value: unknown }[] = []
+  /** The same of keys that nobody asked for. */
+  #extras = new Map<string, unknown>()
+  #extrasLeft = EXTRAS_MAX
+  #extraUnitsLeft = EXTRA_UNITS_MAX
+  /** When it began, as `Changes` has it; `undefined` while it does not run. */
+  #since: number | undefined
 
   constructor(dispatcher: Dispatcher, id: CallId, loads: readonly Load[]) {
     super(dispatcher, id)
     this.#loads = loads
+    this.#missing = [...loads]
+    this.keys = loads.map((load) => load.key)
     const [first] = loads
     this.#groupKey = first === undefined ? '' : (first.groupKey ?? prefixOf(first.key))
-    for (const load of loads) {
-      const same = this.#missing.get(load.key)
-      if (same === undefined) this.#missing.set(load.key, [load])
-      else same.push(load)
-    }
   }
 
   run(): void {
@@ -203,7 +216,13 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call {
       load.attempts++
       load.source = 'group'
     }
+    this.#since = this.host.changes.begin()
     this.#fetch().catch((error: unknown) => this.#failAll(error))
+  }
+
+  override abort(reason: unknown): void {
+    this.#stop()
+    super.abort(reason)
   }
 
   timeOut(): void {
@@ -211,41 +230,65 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call {
     const timeoutMs = this.#loads[0]?.options.fetchTimeoutMs ?? 0
     const reason = new FetchTimeoutError(this.#groupKey, timeoutMs)
     this.host.stalled(
-      [...this.#missing.values()].flat().map((load) => load.key),
+      this.#left().map((load) => load.key),
       timeoutMs,
     )
     this.#failAll(reason)
     this.abort(reason)
   }
 
+  answerAt(position: number, value: unknown): void {
+    const load = this.#missing[position]
+    this.#missing[position] = undefined
+    if (load !== undefined) this.#answers.push({ load, value })
+  }
+
+  answer(key: unknown, value: unknown): void {
+    if (this.#positions === undefined) {
+      this.#positions = new Map()
+      for (const [position, key] of this.keys.entries()) {
+        const same = this.#positions.get(key)
+        if (same === undefined) this.#positions.set(key, [position])
+        else same.push(position)
+      }
+    }
+    const positions = this.#positions.get(key as string)
+    if (positions !== undefined) for (const position of positions) this.answerAt(position, value)
+    else if (typeof key === 'string' && this.#extrasLeft > 0 && this.#extraUnitsLeft > 0) {
+      this.#extrasLeft--
+      this.#extraUnitsLeft -= key.length
+      this.#extras.set(key, value)
+    }
+  }
+
+  flush(): boolean {
+    const answers = this.#answers
+    if (answers.length === 0) return !this.isAbandoned
+    this.#answers = []
+    // First, so that who has its answer finds them.
+    this.#keepExtras()
+    for (const { load, value } of answers) {
+      if (this.isAbandoned) return false
+      if (isInstance(value, Error)) this.host.fail(this, load, value)
+      else this.host.succeed(this, load, value)
+    }
+    return !this.isAbandoned
+  }
+
   async #fetch(): Promise<void> {
     const caller = { owner: this.host.nested, id: this.id }
-    const context = new GroupContext(this.#groupKey, this.#loads, this, caller)
+    const context = new GroupContext(this.#groupKey, this.keys, this.#loads, this, caller)
     const [first] = this.#loads
     const answer = await runAs(caller, first?.scope, () => first?.options.groupFetch?.(context))
-    const complaint = await readGroupResult(answer, context.keys, (key, value, place) => this.#answer(key, value, place))
     if (this.isAbandoned) return this.end()
+    const reading = readGroupResult(answer, this)
+    const complaint = reading instanceof Promise ? await reading : reading
+    this.flush()
     for (const load of this.#takeMissing()) {
       if (complaint === undefined) this.#answerMissing(load)
       else this.host.fail(this, load, new GroupContractError(load.key, this.#groupKey, complaint))
     }
     this.#finish()
-  }
-
-  /** Answers whether it goes on. What has a place is for the load there alone, though others may be of the same key. */
-  #answer(key: string, value: unknown, place: number | undefined): boolean {
-    if (this.isAbandoned) return false
-    const missing = this.#missing.get(key) ?? []
-    const isMeant = (load: Load): boolean => place === undefined || load === this.#loads[place]
-    this.#missing.set(
-      key,
-      missing.filter((load) => !isMeant(load)),
-    )
-    for (const load of missing.filter(isMeant)) {
-      if (isInstance(value, Error)) this.host.fail(this, load, value)
-      else this.host.succeed(this, load, value)
-    }
-    return true
   }
 
   #answerMissing(load: Load): void {
@@ -263,6 +306,7 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call {
 
   /** The group's callback failed: what was delivered stands, some of the rest fall back, the others have its error as cause. */
   #failAll(error: unknown): void {
+    this.flush()
     if (this.isAbandoned) return this.end()
     const left = this.#takeMissing()
     const limit = left[0]?.options.groupFallbackLimit ?? 0
@@ -275,13 +319,32 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call {
 
   /** All is said. Where nobody waited for the rest any longer half-way, its slot is to be freed. */
   #finish(): void {
-    if (this.isAbandoned) this.end()
-    else this.host.forget(this)
+    if (this.isAbandoned) return this.end()
+    this.#keepExtras()
+    this.#stop()
+    this.host.forget(this)
+  }
+
+  #keepExtras(): void {
+    if (this.#extras.size === 0 || this.#since === undefined) return
+    const extras = this.#extras
+    this.#extras = new Map()
+    this.host.keepExtras(extras, this.#since, this.#loads[0]?.options as Load['options'])
+  }
+
+  /** What it brings from now on is not kept. */
+  #stop(): void {
+    if (this.#since !== undefined) this.host.changes.end()
+    this.#since = undefined
+  }
+
+  #left(): Load[] {
+    return this.#missing.filter((load) => load !== undefined)
   }
 
   #takeMissing(): Load[] {
-    const left = [...this.#missing.values()].flat()
-    this.#missing.clear()
+    const left = this.#left()
+    this.#missing.fill(undefined)
     return left
   }
 }

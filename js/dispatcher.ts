@@ -8,6 +8,7 @@
 
 import type { Batch } from './batch.js'
 import { type Call, type CallHost, GroupCall, type NestedCalls, SingleCall, UnstartedCall } from './call.js'
+import { Changes } from './changes.js'
 import { type Clock, startTimer } from './clock.js'
 import {
   type BatchId,
@@ -20,6 +21,7 @@ import {
   Outcome,
 } from './engine/engine.js'
 import { lastCause, onRetire } from './engine/instance.js'
+import { measure } from './engine/keys.js'
 import { BatchTimeoutError, CircularFetchError, EngineCrashError, QueueTimeoutError } from './errors.js'
 import { type Events, ignore } from './events.js'
 import { Failure } from './failure.js'
@@ -29,15 +31,29 @@ import type { ResolvedConfig } from './options/resolve.js'
 import type { PlainFlight } from './plain.js'
 import { estimateWeight, isInstance, nameUnshareable } from './values.js'
 
+/** Marks a `null` among the lengths that cross. */
+const NULL_BIT = 0x8000_0000
+/** Marks what is to be left to its load, if there is one. */
+const EXTRA_BIT = 0x4000_0000
 /** So many crashes within so many milliseconds, and the engine is left alone for a while. */
 const CRASHES_MAX = 3
 const CRASHES_WITHIN_MS = 1000
 const DEGRADED_MS = 10_000
 
+/** A value to be stored that did not come from a load. */
+export interface StoredEntry {
+  readonly key: string
+  readonly value: unknown
+  readonly ttl: number | undefined
+  readonly weight: number
+  /** A group brought it without being asked: the tiers have not been told of it. */
+  readonly isExtra?: boolean
+}
+
 /** What wants to know about results on their way to the waiters. */
 export interface ResultListener {
   /** `load`'s value is now resident, for `ttlMs`. */
-  onStored(load: Load, ttlMs: number): void
+  onStored(load: Pick<Load, 'key' | 'value'> & { readonly tierIndex?: number }, ttlMs: number): void
   /** `batch` has all its answers; its callbacks ran for `busyMs` together. */
   onDone(batch: Batch, busyMs: number): void
 }
@@ -48,9 +64,11 @@ export class Dispatcher implements EffectHandler, CallHost {
   readonly nested: NestedCalls
   /** By key: what is carried out without the engine, and can be joined. */
   readonly joinable = new Map<string, PlainFlight>()
+  readonly changes = new Changes()
   readonly #events: Events
   readonly #clock: Clock
   readonly #countsWeight: boolean
+  readonly #keyBytesMax: number
   readonly #listener: ResultListener
   #loads: (Load | undefined)[] = []
   #batches: (Batch | undefined)[] = []
@@ -71,14 +89,15 @@ export class Dispatcher implements EffectHandler, CallHost {
   #timerAt = Number.POSITIVE_INFINITY
   #lastNow = 0
   #forgetRetire: (() => void) | undefined
-  /** The values that `stored` effects of a `set` mean, by position. */
-  #setting: readonly unknown[] | undefined
+  /** What `stored` effects mean while it is stored, by position. */
+  #setting: readonly StoredEntry[] | undefined
 
   constructor(config: ResolvedConfig, events: Events, nested: NestedCalls, listener: ResultListener) {
     this.nested = nested
     this.#events = events
     this.#clock = config.clock
     this.#countsWeight = config.maxWeight !== Number.POSITIVE_INFINITY
+    this.#keyBytesMax = config.maxKeyBytes
     this.#listener = listener
     this.engine = new Engine(config, config.maxKeyBytes, (cause) => this.#onCrash(cause))
   }
@@ -115,9 +134,13 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.#tellIdle()
   }
 
-  /** What is carried out without the engine for `keys`, or at all, cannot be joined any more. */
-  fenceOutside(keys: Iterable<string> = this.joinable.keys()): void {
-    for (const key of keys) this.joinable.delete(key)
+  /** `keys`, or all there are, are about to be set or removed. Answers whether there is an engine that has them. */
+  change(keys?: readonly string[]): boolean {
+    this.changes.note(keys)
+    if (this.ensureAlive()) return true
+    // Whoever asks from now on must not get what began to load before.
+    for (const key of keys ?? this.joinable.keys()) this.joinable.delete(key)
+    return false
   }
 
   /** Does `due` once, `ms` from now; never if that is infinite. Answers how to stop that. */
@@ -209,7 +232,7 @@ export class Dispatcher implements EffectHandler, CallHost {
     }
     load.error = undefined
     load.unshareable = nameUnshareable(value)
-    this.#settle(call, load, this.#outcomeOf(load), this.#countsWeight ? (load.weight ?? estimateWeight(value)) : 0, 0)
+    this.#settle(call, load, this.#outcomeOf(load), this.weigh(value, load.weight), 0)
   }
 
   /** A callback has failed for `load`, as part of `call`. */
@@ -249,7 +272,7 @@ export class Dispatcher implements EffectHandler, CallHost {
   supply(load: Load, value: unknown, ttl: number): void {
     load.value = value
     load.settledAt = this.now()
-    const weight = this.#countsWeight ? (load.weight ?? estimateWeight(value)) : 0
+    const weight = this.weigh(value, load.weight)
     this.#guard(() => this.engine.supply(load.flight, ttl, weight, this.now()))
     this.after()
   }
@@ -263,14 +286,58 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.after()
   }
 
-  /** Stores values that did not come from loads: `write` does, `values[i]` being what position `i` means. */
-  storing(values: readonly unknown[], write: () => void): void {
+  /** What `value` counts against `maxWeight`. May call what is the user's. */
+  weigh(value: unknown, given?: number): number {
+    return this.#countsWeight ? (given ?? estimateWeight(value)) : 0
+  }
+
+  /** Stores values that did not come from loads. */
+  store(entries: readonly StoredEntry[], flags = 0): void {
     this.uninterrupted(() => {
-      write()
-      this.#setting = values
+      const { engine } = this
+      this.writeKeys(entries.map(({ key }) => key))
+      entries.forEach(({ value, ttl, weight }, index) => {
+        engine.words[index] = (engine.words[index] as number) + flags + (value === null ? NULL_BIT : 0)
+        engine.words[entries.length + index] = weight
+        engine.floats[index] = value === undefined ? 0 : (ttl ?? Number.NaN)
+      })
+      engine.mset(entries.length, this.now())
+      this.#setting = entries
       this.after()
       this.#setting = undefined
     })
+  }
+
+  /** Writes `keys` to where the engine reads them, and their lengths. */
+  writeKeys(keys: readonly string[]): void {
+    const { engine } = this
+    engine.begin(keys.length)
+    keys.forEach((key, index) => {
+      engine.words[index] = key.length
+    })
+    engine.writeKeys(keys.join(''), (index) => keys[index] as string, keys.length)
+  }
+
+  /**
+   * Keeps what the group call that began at `since` brought for keys that it was not asked for: but for those that have changed since, or are being
+   * loaded.
+   */
+  keepExtras(found: ReadonlyMap<string, unknown>, since: number, options: Load['options']): void {
+    if (options.cache === 'no-store') return
+    const extras: StoredEntry[] = []
+    for (const [key, given] of found) {
+      if (Math.abs(measure(key)) > this.#keyBytesMax) continue
+      if (given === undefined || isInstance(given, Error) || nameUnshareable(given) !== undefined) continue
+      try {
+        const value = options.isolation === 'clone' ? isolate(given, 'clone') : given
+        extras.push({ key, value, ttl: undefined, weight: this.weigh(value), isExtra: true })
+      } catch {
+        // What cannot be cloned cannot be kept.
+      }
+    }
+    // What was the user's has been called; from here on nothing changes any more.
+    const kept = extras.filter(({ key }) => !this.changes.has(key, since))
+    if (kept.length > 0 && !this.#isClosed && !this.engine.isLost) this.#guard(() => this.store(kept, EXTRA_BIT))
   }
 
   /** Runs `task` when what is being done is done. */
@@ -348,10 +415,14 @@ export class Dispatcher implements EffectHandler, CallHost {
   }
 
   stored(from: number, ttlMs: number): unknown {
-    if (this.#setting !== undefined) return this.#setting[from]
+    const entry = this.#setting?.[from]
+    if (entry !== undefined) {
+      if (entry.isExtra) this.#tellStored(entry, ttlMs)
+      return entry.value
+    }
     const load = this.#loads[from]
     if (load === undefined) return undefined
-    this.#listener.onStored(load, ttlMs)
+    if (load.options.cache !== 'no-store') this.#tellStored(load, ttlMs)
     return load.value
   }
 
@@ -403,6 +474,11 @@ export class Dispatcher implements EffectHandler, CallHost {
     } catch (error) {
       if (!(error instanceof EngineCrashError)) throw error
     }
+  }
+
+  #tellStored(stored: Pick<Load, 'key' | 'value'>, ttlMs: number): void {
+    this.changes.note([stored.key])
+    this.#listener.onStored(stored, ttlMs)
   }
 
   #settleable(call: Call, load: Load): boolean {

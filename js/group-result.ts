@@ -1,42 +1,53 @@
-/** What a `groupFetch` may answer, read in one way: key by key. */
+/** What a `groupFetch` may answer, read in one way: whole, or pair by pair as they come. */
 
 import { isObject, show } from './options/checks.js'
 
-/**
- * Reads `result`, telling `answer` of each key and value (keys that nobody asked for included), and of its place if it is one in an array, until it
- * says no. Answers what is wrong with the shape, if anything is; throws what an iterator throws.
- */
-export async function readGroupResult(
-  result: unknown,
-  keys: readonly string[],
-  answer: (key: string, value: unknown, place?: number) => boolean,
-): Promise<string | undefined> {
+/** What hears of the answers. */
+export interface GroupAnswers {
+  readonly keys: readonly string[]
+  /** The answer for the key at `position`. */
+  answerAt(position: number, value: unknown): void
+  /** An answer by its key, which perhaps nobody asked for. */
+  answer(key: unknown, value: unknown): void
+  /** All so far may be handed on. Answers whether there is any use in going on. */
+  flush(): boolean
+}
+
+/** Reads `result` into `answers`. Answers what is wrong with its shape, if anything is; throws what reading it throws. */
+export function readGroupResult(result: unknown, answers: GroupAnswers): string | undefined | Promise<string | undefined> {
+  const { keys } = answers
   if (Array.isArray(result)) {
     if (result.length !== keys.length) {
       return `expected an array of ${keys.length} values, one for each key, received one of ${result.length}`
     }
-    // A hole is a key left out; an `undefined` that is there is a value.
-    for (const [position, key] of keys.entries()) {
-      if (position in result && !answer(key, result[position], position)) return undefined
+    for (let position = 0; position < keys.length; position++) {
+      const value: unknown = result[position]
+      // A hole is a key left out; an `undefined` that is there is a value.
+      if (value !== undefined || position in result) answers.answerAt(position, value)
     }
     return undefined
   }
   if (result instanceof Map) {
-    for (const [key, value] of result) if (!answer(key, value)) return undefined
+    for (const [key, value] of result) answers.answer(key, value)
     return undefined
   }
   if (!isObject(result) || typeof result === 'function') {
     return `expected a Map, an object, an array, or an iterable of [key, value], received ${show(result)}`
   }
   if (Symbol.asyncIterator in result || Symbol.iterator in result) {
-    for await (const pair of result as unknown as AsyncIterable<unknown>) {
-      if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string') {
-        return `expected its iterable to yield [key, value], received ${show(pair)}`
-      }
-      if (!answer(pair[0], pair[1])) return undefined
-    }
-    return undefined
+    return readPairs(result as unknown as AsyncIterable<unknown>, answers)
   }
-  for (const key of Object.keys(result)) if (!answer(key, result[key])) return undefined
+  for (const key of Object.keys(result)) answers.answer(key, result[key])
+  return undefined
+}
+
+async function readPairs(pairs: AsyncIterable<unknown>, answers: GroupAnswers): Promise<string | undefined> {
+  for await (const pair of pairs) {
+    if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string') {
+      return `expected its iterable to yield [key, value], received ${show(pair)}`
+    }
+    answers.answer(pair[0], pair[1])
+    if (!answers.flush()) return undefined
+  }
   return undefined
 }

@@ -5,10 +5,6 @@ import { type Engine, MISS } from './engine/engine.js'
 import { misuse, verify } from './options/checks.js'
 import { REQUEST_FIELDS } from './options/declarations.js'
 import type { SetEntry, SetOptions } from './types.js'
-import { estimateWeight } from './values.js'
-
-/** Marks a `null` among the lengths that cross. */
-const NULL_BIT = 0x8000_0000
 
 const CHECKS = new Map(REQUEST_FIELDS.map(({ name, check }) => [name, check]))
 
@@ -18,12 +14,10 @@ const CHECKS = new Map(REQUEST_FIELDS.map(({ name, check }) => [name, check]))
  */
 export class MemoryCache {
   readonly #dispatcher: Dispatcher
-  readonly #countsWeight: boolean
 
   /** @internal Made by the processor. */
-  constructor(dispatcher: Dispatcher, countsWeight: boolean) {
+  constructor(dispatcher: Dispatcher) {
     this.#dispatcher = dispatcher
-    this.#countsWeight = countsWeight
   }
 
   /** The value of `key`, `undefined` if there is no valid one. Counts as a use. */
@@ -77,32 +71,24 @@ export class MemoryCache {
   /** Keeps many values, or none if one of the entries is not right. */
   mset(entries: readonly SetEntry[]): void {
     verifyEntries(entries)
-    const engine = this.#livingFor(entries.map(({ key }) => key))
-    if (engine === undefined) return
-    const values = entries.map(({ value }) => value)
-    const weights = entries.map(({ value, weight }) => (this.#countsWeight ? (weight ?? estimateWeight(value)) : 0))
-    this.#dispatcher.storing(values, () => {
-      this.#write(engine, entries, (index) => entries[index]?.key ?? '')
-      entries.forEach(({ value, ttl }, index) => {
-        const length = engine.words[index] as number
-        engine.words[index] = value === null ? length + NULL_BIT : length
-        engine.words[entries.length + index] = weights[index] as number
-        engine.floats[index] = value === undefined ? 0 : (ttl ?? Number.NaN)
-      })
-      engine.mset(entries.length, this.#dispatcher.now())
-    })
+    const dispatcher = this.#dispatcher
+    // Read before anything is changed: reading and weighing may call what is the user's.
+    const read = entries.map(({ key, value, ttl, weight }) => ({ key, value, ttl, weight: dispatcher.weigh(value, weight) }))
+    if (!dispatcher.change(read.map(({ key }) => key))) return
+    dispatcher.store(read)
+    const { engine } = dispatcher
     for (const { key, tags = [] } of entries) for (const tag of tags) engine.tagKey(key, tag)
   }
 
   /** Removes many keys. Answers how many had a valid value. */
   mdelete(keys: readonly string[]): number {
     verifyKeys(keys)
-    const engine = this.#livingFor(keys)
-    if (engine === undefined) return 0
-    return this.#dispatcher.uninterrupted(() => {
-      this.#write(engine, keys, (index) => keys[index] ?? '')
-      const deleted = engine.mdelete(keys.length, this.#dispatcher.now())
-      this.#dispatcher.after()
+    const dispatcher = this.#dispatcher
+    if (!dispatcher.change(keys)) return 0
+    return dispatcher.uninterrupted(() => {
+      dispatcher.writeKeys(keys)
+      const deleted = dispatcher.engine.mdelete(keys.length, dispatcher.now())
+      dispatcher.after()
       return deleted
     })
   }
@@ -110,18 +96,18 @@ export class MemoryCache {
   /** Removes what begins with a prefix, matches a glob pattern, or has a tag. Answers the keys removed, and how many were valid. */
   invalidate(kind: 'prefix' | 'pattern' | 'tag', text: string): { keys: string[]; count: number } {
     verify(kind, text, CHECKS.get('key') as never)
-    const engine = this.#livingFor()
-    if (engine === undefined) return { keys: [], count: 0 }
-    return this.#dispatcher.uninterrupted(() => {
-      const removed = engine.invalidate(kind, text, this.#dispatcher.now())
-      this.#dispatcher.after()
+    const dispatcher = this.#dispatcher
+    if (!dispatcher.change()) return { keys: [], count: 0 }
+    return dispatcher.uninterrupted(() => {
+      const removed = dispatcher.engine.invalidate(kind, text, dispatcher.now())
+      dispatcher.after()
       return removed
     })
   }
 
   /** Removes everything. Loads in flight answer who waits for them, and are not stored. */
   clear(): void {
-    this.#livingFor()?.clear()
+    if (this.#dispatcher.change()) this.#dispatcher.engine.clear()
   }
 
   /** Removes what has expired and was not asked for since. Happens by itself as entries are added. */
@@ -155,24 +141,6 @@ export class MemoryCache {
   /** Nothing while there is no engine: then nothing is kept. */
   #living(): Engine | undefined {
     return this.#dispatcher.ensureAlive() ? this.#dispatcher.engine : undefined
-  }
-
-  /** For a change of `keys`, or of everything: without an engine, whoever asks from now on must not get what began to load before. */
-  #livingFor(keys?: readonly string[]): Engine | undefined {
-    const engine = this.#living()
-    if (engine === undefined) this.#dispatcher.fenceOutside(keys)
-    return engine
-  }
-
-  #write(engine: Engine, items: readonly unknown[], keyAt: (index: number) => string): void {
-    engine.begin(items.length)
-    let joined = ''
-    for (let index = 0; index < items.length; index++) {
-      const key = keyAt(index)
-      joined += key
-      engine.words[index] = key.length
-    }
-    engine.writeKeys(joined, keyAt, items.length)
   }
 }
 

@@ -107,12 +107,11 @@ export class Pipeline implements ResultListener {
 
   // What the dispatcher tells.
 
-  onStored(load: Load, ttlMs: number): void {
-    if (this.tiers.isEmpty || load.options.cache === 'no-store') return
-    const { key, value } = load
+  onStored({ key, value, tierIndex = -1 }: Parameters<ResultListener['onStored']>[0], ttlMs: number): void {
+    if (this.tiers.isEmpty) return
     const entry = ttlMs === Number.POSITIVE_INFINITY ? { value } : { value, expiresAt: this.config.clock.wallNow() + ttlMs }
     // Only what was stored is copied: a key invalidated while the tiers were asked must not come back in one of them.
-    if (load.tierIndex >= 0) this.#copies.push({ key, ...entry })
+    if (tierIndex >= 0) this.#copies.push({ key, ...entry })
     else this.tiers.write(key, entry)
   }
 

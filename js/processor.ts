@@ -73,7 +73,7 @@ export class BatchProcessor {
     }
     this.#pipeline = new Pipeline(resolved, this.monitor, this.#events, nested)
     this.#storage = resolved.storage
-    this.memory = new MemoryCache(this.#pipeline.dispatcher, resolved.maxWeight !== Number.POSITIVE_INFINITY)
+    this.memory = new MemoryCache(this.#pipeline.dispatcher)
   }
 
   /**

@@ -64,7 +64,11 @@ export interface GroupFetchContext<T> {
   readonly getCachedData: FetchContext['getCachedData']
 }
 
-/** What a `groupFetch` may answer: by key, or an array in the order of `keys`. An `Error` as a value rejects that key alone. */
+/**
+ * What a `groupFetch` may answer: by key, or an array in the order of `keys`. An `Error` as a value rejects that key alone. Keys that were not asked for
+ * (up to 8,192 per call) are stored for the processor's `ttl`, not returned: but for those that were set, removed, invalidated or loaded since the call
+ * began, or are being loaded.
+ */
 export type GroupResult<T> =
   | ReadonlyMap<string, T | Error>
   | Readonly<Record<string, T | Error>>

@@ -71,7 +71,7 @@ export function mdelete(core: number, count: number, now: number): number;
 export function missAll(core: number, count: number): number;
 
 /**
- * `words`: lengths (with [`NULL`] for null values), then a weight each; `floats`: a TTL each. The effects' `from` is the position.
+ * `words`: lengths (with [`NULL`] and [`EXTRA`]), then a weight each; `floats`: a TTL each. The effects' `from` is the position.
  */
 export function mset(core: number, count: number, now: number): void;
 

@@ -210,7 +210,7 @@ export function missAll(core, count) {
 }
 
 /**
- * `words`: lengths (with [`NULL`] for null values), then a weight each; `floats`: a TTL each. The effects' `from` is the position.
+ * `words`: lengths (with [`NULL`] and [`EXTRA`]), then a weight each; `floats`: a TTL each. The effects' `from` is the position.
  * @param {number} core
  * @param {number} count
  * @param {number} now

@@ -143,6 +143,12 @@ impl Flights {
         (chain.joinable != NONE).then_some(FlightId(chain.joinable))
     }
 
+    /// Whether a flight for `key` has not ended.
+    #[must_use]
+    pub fn has(&self, hash: KeyHash, key: &[u8]) -> bool {
+        self.keys.find(hash, key).is_some()
+    }
+
     /// Begins a flight; `shared` ones can be joined.
     pub fn begin(&mut self, hash: KeyHash, key: &[u8], batch: BatchId, shared: bool) -> FlightId {
         let found = self.keys.find(hash, key);

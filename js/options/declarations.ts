@@ -146,7 +146,7 @@ export const BATCH_OPTIONS: readonly Declaration[] = [
     defaultProse: 'none',
     check: aFunction,
     prose:
-      'Fetches the missing keys of a group in one call. Answers a Map, an object, an array in the order of `keys`, or an (async) iterable of `[key, value]`. A group of one uses its own `fetchFunction`.',
+      'Fetches the missing keys of a group in one call. Answers a Map, an object, an array in the order of `keys`, or an (async) iterable of `[key, value]`. Other keys in it are stored, too, unless something newer exists. A group of one uses its own `fetchFunction`.',
   },
   {
     name: 'onMissing',

@@ -22,6 +22,8 @@ use crate::time::{Instant, Millis};
 
 /// In `mset`'s list of key lengths: the value is `null`.
 const NULL: u32 = 1 << 31;
+/// The same: a key that is being loaded is left to its load.
+const EXTRA: u32 = 1 << 30;
 
 /// Where the effects are, after each call; where the regions are, after [`mail`].
 #[repr(C)]
@@ -233,19 +235,21 @@ pub fn peek(core: Handle, len: usize, now: f64) -> u32 {
     inner.engine.peek(&inner.bytes[..len], Instant(now)).map_or(MISS, |slot| slot.0)
 }
 
-/// `words`: lengths (with [`NULL`] for null values), then a weight each; `floats`: a TTL each. The effects' `from` is the position.
+/// `words`: lengths (with [`NULL`] and [`EXTRA`]), then a weight each; `floats`: a TTL each. The effects' `from` is the position.
 #[wasm_bindgen]
 pub fn mset(core: Handle, count: usize, now: f64) {
     let mut turn = turn(core);
     let Inner { engine, bytes, words, floats, .. } = &mut *turn;
     let mut start = 0;
     for position in 0..count {
-        let len = (words[position] & !NULL) as usize;
+        let len = (words[position] & !(NULL | EXTRA)) as usize;
         let null = words[position] & NULL != 0;
         let ttl = floats[position];
         let ttl = (!ttl.is_nan()).then_some(Millis(ttl));
         let key = &bytes[start..start + len];
-        engine.set(key, ttl, null, words[count + position], position as u32, Instant(now));
+        if words[position] & EXTRA == 0 || !engine.is_loading(key) {
+            engine.set(key, ttl, null, words[count + position], position as u32, Instant(now));
+        }
         start += len;
     }
 }

@@ -49,6 +49,12 @@ impl Engine {
         }
     }
 
+    /// Whether `key` is being loaded.
+    #[must_use]
+    pub fn is_loading(&self, key: &[u8]) -> bool {
+        self.flights.has(self.hasher.hash(key), key)
+    }
+
     /// Looks a key up without counting it as a use.
     #[must_use]
     pub fn peek(&self, key: &[u8], now: Instant) -> Option<Slot> {

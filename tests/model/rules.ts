@@ -90,7 +90,8 @@ export function take(call: ModelCall, { key, place }: Member): Load[] {
 }
 
 export function takeAll(call: ModelCall): Load[] {
-  const loads = [...call.missing.values()].flat()
+  const left = new Set([...call.missing.values()].flat())
+  const loads = call.loads.filter((load) => left.has(load))
   call.missing.clear()
   return loads
 }
