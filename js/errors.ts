@@ -85,7 +85,7 @@ export class CircularFetchError extends Error implements SluiceErrorFields {
   declare readonly code: 'ERR_CIRCULAR_FETCH'
   declare readonly family: 'misuse'
   declare readonly key: string
-  /** The keys on the way round, the first one again at the end. */
+  /** The keys on the way round: from the one asked for, each waits for the next, and the last one is the first again. */
   readonly path: readonly string[]
 
   constructor(path: readonly string[]) {

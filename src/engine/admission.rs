@@ -345,7 +345,7 @@ impl Engine {
             return false;
         }
         // The whole circle: the last on the path is a flight that `parent` answers, so it waits for the first.
-        let circle = path.last().into_iter().chain(&path);
+        let circle = path.iter().chain(path.first());
         self.effects.push(Effect::Cycle { batch: batch.0, index, members: path.len() as u32 + 1 });
         self.effects.extend(circle.map(|flight| Effect::Member { flight: flight.0 }));
         true

@@ -307,7 +307,7 @@ fn a_load_that_asks_for_itself_is_rejected() {
 }
 
 #[test]
-fn a_circle_is_named_from_where_it_begins_to_where_it_closes() {
+fn a_circle_is_named_from_what_is_asked_for_round_to_it() {
     let mut on = Driver::new(CONFIG);
     let terms = Terms { limit: 2, ..TERMS };
     let opened = on.load(&["a", "b"], terms);
@@ -317,7 +317,7 @@ fn a_circle_is_named_from_where_it_begins_to_where_it_closes() {
     assert_eq!(inner.admissions[0].how, How::Joined, "a waits for c, c for b");
     let closing = on.load(&["a"], Terms { parent: Some(calls[1].0), ..TERMS });
     let [a, b, c] = [opened.flight(0), opened.flight(1), through.flight(0)];
-    assert_eq!(circle(&closing.effects), Some(vec![b, a, c, b]));
+    assert_eq!(circle(&closing.effects), Some(vec![a, c, b, a]));
     assert_eq!(done(&closing.effects), [closing.batch], "all its requests were rejected");
 }
 
