@@ -3,7 +3,14 @@
 import { type Caller, runAs } from './context.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { CallId } from './engine/engine.js'
-import { FetchTimeoutError, GroupContractError, GroupFetchError, MissingResultError, QueueTimeoutError } from './errors.js'
+import {
+  FetchTimeoutError,
+  GroupBreakerError,
+  GroupContractError,
+  GroupFetchError,
+  MissingResultError,
+  QueueTimeoutError,
+} from './errors.js'
 import { type GroupAnswers, readGroupResult } from './group-result.js'
 import { prefixOf } from './grouping.js'
 import type { Load } from './load.js'
@@ -212,10 +219,10 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
 
   run(): void {
     if (this.isAbandoned) return this.end()
-    for (const load of this.#loads) {
-      load.attempts++
-      load.source = 'group'
-    }
+    for (const load of this.#loads) load.source = 'group'
+    const refusal = this.host.breakers.refuse(this.#groupKey)
+    if (refusal) return this.#fallBack((load) => new GroupBreakerError(load.key, this.#groupKey, refusal.error))
+    for (const load of this.#loads) load.attempts++
     this.#since = this.host.changes.begin()
     this.#fetch().catch((error: unknown) => this.#failAll(error))
   }
@@ -284,6 +291,7 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
     const reading = readGroupResult(answer, this)
     const complaint = reading instanceof Promise ? await reading : reading
     this.flush()
+    if (!this.isAbandoned) this.host.breakers.succeeded(this.#groupKey)
     for (const load of this.#takeMissing()) {
       if (complaint === undefined) this.#answerMissing(load)
       else this.host.fail(this, load, new GroupContractError(load.key, this.#groupKey, complaint))
@@ -308,11 +316,17 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
   #failAll(error: unknown): void {
     this.flush()
     if (this.isAbandoned) return this.end()
+    this.host.breakers.failed(this.#groupKey, error)
+    this.#fallBack((load) => new GroupFetchError(load.key, this.#groupKey, error))
+  }
+
+  /** As many of the rest as may fall back do so, the others fail. */
+  #fallBack(reasonFor: (load: Load) => Error): void {
     const left = this.#takeMissing()
     const limit = left[0]?.options.groupFallbackLimit ?? 0
     left.forEach((load, position) => {
       if (position < limit) this.host.fallBack(this, load)
-      else this.host.fail(this, load, new GroupFetchError(load.key, this.#groupKey, error))
+      else this.host.fail(this, load, reasonFor(load))
     })
     this.#finish()
   }

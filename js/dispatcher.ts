@@ -7,6 +7,7 @@
  */
 
 import type { Batch } from './batch.js'
+import { Breakers } from './breaker.js'
 import { type Call, type CallHost, GroupCall, type NestedCalls, SingleCall, UnstartedCall } from './call.js'
 import { Changes } from './changes.js'
 import { type Clock, startTimer } from './clock.js'
@@ -65,6 +66,7 @@ export class Dispatcher implements EffectHandler, CallHost {
   /** By key: what is carried out without the engine, and can be joined. */
   readonly joinable = new Map<string, PlainFlight>()
   readonly changes = new Changes()
+  readonly breakers: Breakers
   readonly #events: Events
   readonly #clock: Clock
   readonly #countsWeight: boolean
@@ -99,6 +101,11 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.#countsWeight = config.maxWeight !== Number.POSITIVE_INFINITY
     this.#keyBytesMax = config.maxKeyBytes
     this.#listener = listener
+    this.breakers = new Breakers(
+      config.groupBreaker,
+      () => this.now(),
+      (groupKey, error) => this.uninterrupted(() => this.defer(() => events.emit('groupBreakerOpen', { groupKey, error }))),
+    )
     this.engine = new Engine(config, config.maxKeyBytes, (cause) => this.#onCrash(cause))
   }
 

@@ -182,6 +182,20 @@ export class GroupFetchError extends Error implements SluiceErrorFields {
   }
 }
 
+/** A `groupFetch` failed so often that it is not called for a while, and this key of its group could not fall back to its own fetch. */
+export class GroupBreakerError extends Error implements SluiceErrorFields {
+  declare readonly code: 'ERR_GROUP_BREAKER_OPEN'
+  declare readonly family: 'fetch'
+  declare readonly key: string
+  readonly groupKey: string
+
+  constructor(key: string, groupKey: string, cause: unknown) {
+    super(`the group fetch of ${JSON.stringify(groupKey)} failed too often to be called for ${JSON.stringify(key)}`)
+    brand(this, 'GroupBreakerError', 'ERR_GROUP_BREAKER_OPEN', 'fetch', { key, cause })
+    this.groupKey = groupKey
+  }
+}
+
 /** A `groupFetch` answered in a shape that cannot be matched to its keys. */
 export class GroupContractError extends TypeError implements SluiceErrorFields {
   declare readonly code: 'ERR_GROUP_CONTRACT'

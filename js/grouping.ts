@@ -1,8 +1,14 @@
-/** Which group a key belongs to. Groups by prefix are found by the engine; here are their names, and the groups of `customGrouper`. */
+/**
+ * Which group a key belongs to. Groups by prefix are found by the engine; here are their names, the groups of `customGrouper`, and those of the
+ * processor.
+ */
 
 import { NONE } from './engine/engine.js'
 import { InvalidTypeError } from './errors.js'
+import type { Load } from './load.js'
 import { show } from './options/checks.js'
+import type { GroupTable, ResolvedGroup } from './options/groups.js'
+import type { ResolvedBatchOptions } from './options/resolve.js'
 
 /** The name of the group of `key` by prefix: its first two `:`-parts, or all of it if it has no more. */
 export function prefixOf(key: string): string {
@@ -31,4 +37,31 @@ export function numberGroups(names: readonly (string | undefined)[]): number[] {
     numbers.set(name, number)
     return number
   })
+}
+
+/**
+ * Assigns loads to the groups of the processor: each gets the name and the options of its group. Answers the number of the chunk that each is in, `NONE`
+ * for none, and how many groups there are.
+ */
+export function assignGroups(
+  loads: readonly Load[],
+  options: ResolvedBatchOptions<never>,
+  table: GroupTable,
+): { chunks: number[]; count: number } {
+  const found = new Map<ResolvedGroup, { readonly options: ResolvedBatchOptions<never>; number: number; left: number }>()
+  let next = 0
+  const chunks = loads.map((load) => {
+    const group = table.of(load.key)
+    if (group === undefined) return NONE
+    const chunk = found.get(group) ?? { options: { ...options, ...group.options }, number: 0, left: 0 }
+    found.set(group, chunk)
+    if (chunk.left-- === 0) {
+      chunk.number = next++
+      chunk.left = chunk.options.maxBatchSize - 1
+    }
+    load.groupKey = group.name
+    load.options = chunk.options
+    return chunk.number
+  })
+  return { chunks, count: found.size }
 }

@@ -12,12 +12,12 @@ export class Load {
   /** As it was when the request came: the caller may change the request meanwhile. */
   readonly fetchFunction: BatchRequest<unknown>['fetchFunction']
   readonly weight: number | undefined
-  /** Of the batch that leads: its callbacks and its rules for groups and retries. */
-  readonly options: ResolvedBatchOptions<never>
+  /** Of the batch that leads: its callbacks and its rules for groups and retries; but for what its group has of its own. */
+  options: ResolvedBatchOptions<never>
   /** The async context of whoever asked, for the callback. */
   readonly scope: Scope | undefined
 
-  /** What `customGrouper` answered. */
+  /** What `customGrouper` answered, or the name of its group in the config. */
   groupKey: string | undefined
   value: unknown
   /** What it is, if only one request can read it. */

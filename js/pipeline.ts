@@ -11,7 +11,7 @@ import { FAILURE, Grouping, How, MISS, STALE } from './engine/engine.js'
 import { EngineCrashError, NotCachedError } from './errors.js'
 import type { Events } from './events.js'
 import type { Failure } from './failure.js'
-import { customGroupOf, numberGroups } from './grouping.js'
+import { assignGroups, customGroupOf, numberGroups } from './grouping.js'
 import { Load } from './load.js'
 import type { BatchPerformanceMonitor } from './monitor.js'
 import { misuse } from './options/checks.js'
@@ -92,6 +92,7 @@ export class Pipeline implements ResultListener {
           requests,
           requests.map(() => 'fetch' as const),
           options,
+          this.config.groups,
         )
       const { engine } = dispatcher
       const size = this.#writeKeys(keys, actions.length)
@@ -102,6 +103,7 @@ export class Pipeline implements ResultListener {
       requests,
       readsMemory(options) ? actions : actions.map((action) => (action === 'join' ? action : 'fetch')),
       options,
+      this.config.groups,
     )
   }
 
@@ -326,14 +328,18 @@ export class Pipeline implements ResultListener {
     }
     dispatcher.uninterrupted(() => {
       engine.begin(live.length)
-      const groups = options.groupingStrategy === 'custom' ? numberGroups(live.map((load) => load.groupKey)) : undefined
+      const { groups: table } = this.config
+      const assigned = options.groupFetch === undefined && !table.isEmpty ? assignGroups(live, options, table) : undefined
+      const custom = options.groupingStrategy === 'custom' ? numberGroups(live.map((load) => load.groupKey)) : undefined
+      const groups = assigned?.chunks ?? custom
       live.forEach((load, at) => {
         engine.words[at] = load.flight
         if (groups !== undefined) engine.words[live.length + at] = groups[at] as number
       })
       const grouping = groups ? Grouping.given : options.groupingStrategy === 'prefix' ? Grouping.prefix : Grouping.none
-      const sizeMax = options.groupFetch === undefined ? 0 : options.maxBatchSize
-      batch.counts.groups += engine.queue(batch.id, live.length, grouping, sizeMax, dispatcher.now())
+      const sizeMax = assigned ? live.length : options.groupFetch === undefined ? 0 : options.maxBatchSize
+      const count = engine.queue(batch.id, live.length, grouping, sizeMax, dispatcher.now())
+      batch.counts.groups += assigned?.count ?? count
       dispatcher.after()
     })
   }

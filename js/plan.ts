@@ -1,6 +1,7 @@
 /** What a batch would do, put together from what the engine foresees. */
 
 import { customGroupOf, prefixOf } from './grouping.js'
+import type { GroupTable } from './options/groups.js'
 import type { ResolvedBatchOptions } from './options/resolve.js'
 import type { BatchPlan, BatchRequest, PlannedRequest } from './types.js'
 
@@ -12,6 +13,7 @@ export function planOf(
   requests: readonly BatchRequest<unknown>[],
   actions: readonly PlannedRequest['action'][],
   options: ResolvedBatchOptions<never>,
+  table: GroupTable,
 ): BatchPlan {
   const begun = new Set<string>()
   const planned = requests.map(({ key }, index): PlannedRequest => {
@@ -23,25 +25,36 @@ export function planOf(
     return { index, key, action: isFirst ? 'fetch' : 'join' }
   })
   const fetched = planned.filter(({ action }) => action === 'fetch' && options.cache !== 'only-if-cached').map(({ key }) => key)
-  if (options.groupFetch === undefined || options.groupingStrategy === 'none') {
-    return { requests: planned, calls: fetched.length, groups: [] }
-  }
-  const byGroup = new Map<string, string[]>()
+  const byGroup = new Map<string, { readonly keys: string[]; readonly sizeMax: number }>()
   for (const key of fetched) {
-    const group =
-      options.groupingStrategy === 'custom' ? customGroupOf(key, options.customGrouper ?? (() => null)) : prefixOf(key)
+    const group = groupOf(key, options, table)
     if (group === undefined) continue
-    const keys = byGroup.get(group)
-    if (keys === undefined) byGroup.set(group, [key])
-    else keys.push(key)
+    const same = byGroup.get(group.name)
+    if (same === undefined) byGroup.set(group.name, { keys: [key], sizeMax: group.sizeMax })
+    else same.keys.push(key)
   }
   // What is left alone in its group, or its chunk of one, has its own callback.
-  const groups = [...byGroup].flatMap(([groupKey, keys]) =>
-    chunksOf(keys, options.maxBatchSize).map((chunk) => ({ groupKey, keys: chunk })),
+  const groups = [...byGroup].flatMap(([groupKey, { keys, sizeMax }]) =>
+    chunksOf(keys, sizeMax).map((chunk) => ({ groupKey, keys: chunk })),
   )
   const shared = groups.filter(({ keys }) => keys.length > 1)
   const alone = fetched.length - shared.reduce((sum, { keys }) => sum + keys.length, 0)
   return { requests: planned, calls: shared.length + alone, groups: shared }
+}
+
+/** The group that would fetch `key`, and how many keys at once. */
+function groupOf(
+  key: string,
+  { groupFetch, groupingStrategy, customGrouper, maxBatchSize }: ResolvedBatchOptions<never>,
+  table: GroupTable,
+): { name: string; sizeMax: number } | undefined {
+  const custom = groupingStrategy === 'custom' ? customGroupOf(key, customGrouper ?? (() => null)) : undefined
+  if (groupFetch === undefined) {
+    const group = table.of(key)
+    return group && { name: group.name, sizeMax: group.options.maxBatchSize ?? maxBatchSize }
+  }
+  const name = groupingStrategy === 'prefix' ? prefixOf(key) : custom
+  return name === undefined ? undefined : { name, sizeMax: maxBatchSize }
 }
 
 function chunksOf(keys: readonly string[], size: number): string[][] {

@@ -228,12 +228,16 @@ export class BatchProcessor {
   /** Counters since the processor was made, and gauges of now. */
   async metrics(): Promise<ProcessorMetrics> {
     const { dispatcher, tiers } = this.#pipeline
-    return { ...dispatcher.stats(), tiers: tiers.metrics.map((tier) => ({ ...tier })) }
+    return {
+      ...dispatcher.stats(),
+      groupBreakersOpened: dispatcher.breakers.opened,
+      tiers: tiers.metrics.map((tier) => ({ ...tier })),
+    }
   }
 
   /** Calls `listener` at each event of this name. Answers how to stop that. Where there is `diagnostics_channel`, events are published as `sluice:<name>`, too. */
   on<Name extends keyof ProcessorEvents>(name: Name, listener: (event: ProcessorEvents[Name]) => void): () => void {
-    verify('on(name)', name, oneOf('stall', 'crash', 'refreshError', 'callbackError'))
+    verify('on(name)', name, oneOf('stall', 'crash', 'groupBreakerOpen', 'refreshError', 'callbackError'))
     verify('on(listener)', listener, aFunction)
     return this.#events.on(name, listener)
   }

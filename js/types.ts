@@ -82,6 +82,29 @@ export type GroupFetch<T> = (context: GroupFetchContext<T>) => GroupResult<T> | 
 /** What becomes of a key that a group fetch did not answer. */
 export type OnMissing = 'fallback' | 'undefined' | 'null' | 'error'
 
+/** How the keys of one of a processor's groups are fetched; what it does not say, the batch does. */
+export interface GroupLoader<T = unknown> {
+  groupFetch: GroupFetch<T>
+  /** The most keys one group fetch gets. */
+  maxBatchSize?: number | undefined
+  /** What becomes of a key that a group fetch did not answer. */
+  onMissing?: OnMissing | undefined
+  /** Most keys of one failed group fetch that fall back to their own `fetchFunction`; the others reject. */
+  groupFallbackLimit?: number | undefined
+}
+
+/** Group fetches by prefix, of values of whatever types. */
+// biome-ignore lint/suspicious/noExplicitAny: a fetch of strings is none of unknowns, and none of nevers
+export type Groups = Readonly<Record<string, GroupFetch<any> | GroupLoader<any>>>
+
+/** When a group that fails is left alone. */
+export interface GroupBreakerOptions {
+  /** Throws and timeouts in a row that open the breaker. Default 5. */
+  failures?: number | undefined
+  /** How long it stays open, before one call tries again. Default 10,000. */
+  coolDownMs?: number | undefined
+}
+
 /** How failed loads are tried again. */
 export interface RetryOptions {
   /** Tries of one load in all, the first included. Default 1: no retries. */
@@ -301,6 +324,8 @@ export interface ProcessorEvents {
   stall: { readonly keys: readonly string[]; readonly timeoutMs: number }
   /** The engine crashed and was replaced. `degraded`: it did so too often, and keys are fetched without it for a while. */
   crash: { readonly error: unknown; readonly degraded: boolean }
+  /** A group's fetches failed too often in a row: for a while its keys are fetched by themselves. `error` is the last failure. */
+  groupBreakerOpen: { readonly groupKey: string; readonly error: unknown }
   /** A refresh in the background failed; the entry stays as it is. */
   refreshError: { readonly key: string; readonly error: unknown }
   /** A callback that only listens (`onProgress`, a listener) threw. */
@@ -351,6 +376,8 @@ export interface ProcessorMetrics {
   readonly running: number
   /** Bytes of the engine's own structures. */
   readonly engineBytes: number
+  /** How often a group's breaker has opened. */
+  readonly groupBreakersOpened: number
   readonly tiers: readonly {
     readonly name: string
     readonly hits: number
@@ -371,6 +398,13 @@ export interface BatchProcessorConfig {
   groupingStrategy?: GroupingStrategy | undefined
   /** Default 50. */
   maxBatchSize?: number | undefined
+  /**
+   * Group fetches by prefix: of keys that are a name here or go on after it with a `:`, those that are missing are fetched in one call, whatever the
+   * grouping strategy, unless the batch has a `groupFetch`. The longest name counts.
+   */
+  groups?: Groups | undefined
+  /** When a group whose fetches fail is left alone. `false`: never. Default `{ failures: 5, coolDownMs: 10_000 }`. */
+  groupBreaker?: GroupBreakerOptions | false | undefined
   /** Deadline of a whole batch. Default `Infinity`. */
   timeoutMs?: number | undefined
   /** Deadline of one fetch. Default 30,000. */

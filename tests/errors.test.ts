@@ -157,6 +157,7 @@ describe('every error of ours', () => {
     QueueTimeoutError: [new sluice.QueueTimeoutError('a', 1), 'ERR_QUEUE_TIMEOUT', 'fetch', Error],
     BatchTimeoutError: [new sluice.BatchTimeoutError(1), 'ERR_BATCH_TIMEOUT', 'fetch', Error],
     GroupFetchError: [new sluice.GroupFetchError('a', 'g', 'why'), 'ERR_GROUP_FETCH', 'fetch', Error],
+    GroupBreakerError: [new sluice.GroupBreakerError('a', 'g', 'why'), 'ERR_GROUP_BREAKER_OPEN', 'fetch', Error],
     GroupContractError: [new sluice.GroupContractError('a', 'g', 'm'), 'ERR_GROUP_CONTRACT', 'misuse', TypeError],
     MissingResultError: [new sluice.MissingResultError('a', 'g'), 'ERR_MISSING_RESULT', 'fetch', Error],
     NotCachedError: [new sluice.NotCachedError('a'), 'ERR_NOT_CACHED', 'fetch', Error],

@@ -1,7 +1,7 @@
 import './support/strict.js'
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
-import type { BatchOptions, GroupFetchContext } from '../js/index.js'
+import { describe, type TestContext, test } from 'node:test'
+import type { BatchOptions, GroupFetchContext, Priority } from '../js/index.js'
 import { reasonOf, setUp } from './support/set-up.js'
 import { ready, unwanted } from './support/source.js'
 import { drained } from './support/virtual-clock.js'
@@ -153,6 +153,70 @@ describe('a groupFetch', () => {
     assert.equal(processor.memory.get('g:a:2'), 'two')
     release()
     assert.deepEqual(await asked, ['one', 'two'])
+  })
+})
+
+describe('the priority of a group is the highest of its keys:', () => {
+  /** Three groups of a batch that has one slot, which is taken. */
+  const waiting = (t: TestContext, priorities: Record<string, Priority> = {}) => {
+    const { processor, source } = setUp(t)
+    const keys = ['g:x:1', 'g:a:1', 'g:a:2', 'g:b:1', 'g:b:2', 'g:c:1', 'g:c:2']
+    const requests = keys.map((key) => source.request(key, { priority: key === 'g:x:1' ? 1000 : priorities[key] }))
+    const asked = processor.getCachedDataBatch(requests, { groupFetch: source.groupFetch, maxConcurrency: 1 })
+    /** Lets all go; answers in which order. */
+    const order = async () => {
+      source.call(0).resolve(1)
+      for (let n = 0; n < 3; n++) {
+        await drained()
+        source.groupCall(n).resolve([1, 2])
+      }
+      await asked
+      return source.groupCalls.map(({ context }) => context.groupKey)
+    }
+    return { processor, source, order }
+  }
+
+  test('of those asked for at once', async (t) => {
+    const { order } = waiting(t, { 'g:b:1': 'low', 'g:b:2': 'normal', 'g:c:2': 'high' })
+    assert.deepEqual(await order(), ['g:c', 'g:a', 'g:b'])
+  })
+
+  test('of who joins later', async (t) => {
+    const { processor, source, order } = waiting(t)
+    const joined = processor.getCachedDataBatch([source.request('g:c:2', { priority: 'high' })])
+    assert.deepEqual(await order(), ['g:c', 'g:a', 'g:b'])
+    assert.deepEqual(await joined, [2])
+  })
+
+  test('of those who stay', async (t) => {
+    const { processor, source, order } = waiting(t, { 'g:b:1': 1 })
+    const controller = new AbortController()
+    const leaving = processor.getCachedDataBatch([source.request('g:c:2', { priority: 'high' })], { signal: controller.signal })
+    controller.abort()
+    assert.equal(await reasonOf(leaving), controller.signal.reason)
+    assert.deepEqual(await order(), ['g:b', 'g:a', 'g:c'])
+  })
+
+  test('of those who stay in the batch that leads, too', async (t) => {
+    const { processor, source } = setUp(t)
+    const controller = new AbortController()
+    const { signal } = controller
+    const groups = (name: string, priority: Priority) => ['1', '2'].map((n) => source.request(`g:${name}:${n}`, { priority }))
+    const requests = [source.request('x', { priority: 1000 }), ...groups('a', 'normal'), ...groups('b', 'high')]
+    const leading = processor.getCachedDataBatch(requests, { groupFetch: source.groupFetch, maxConcurrency: 1, signal })
+    const staying = ['x', 'g:a:1', 'g:b:1'].map((key) => processor.getCachedData(key, source.fetch, { priority: 'low' }))
+    controller.abort()
+    assert.ok(await reasonOf(leading))
+    source.call(0).resolve(1)
+    await drained()
+    assert.deepEqual(
+      source.groupCalls.map(({ keys }) => keys),
+      [['g:a:1']],
+    )
+    source.groupCall(0).resolve([1])
+    await drained()
+    source.groupCall(1).resolve([1])
+    assert.deepEqual(await Promise.all(staying), [1, 1, 1])
   })
 })
 

@@ -91,6 +91,25 @@ export const tagList: Check = (value) => {
   return right ? undefined : { expected: 'an array of strings', outOfRange: false }
 }
 
+/** An object of these fields, each of them optional but for those that are `required`. */
+export const fields = (checks: Readonly<Record<string, Check>>, ...required: readonly string[]): Check => {
+  const names = Object.keys(checks)
+  return (value): Complaint | undefined => {
+    if (!isObject(value) || typeof value === 'function') {
+      return { expected: `an object of ${names.join(', ')}`, outOfRange: false }
+    }
+    for (const name of Object.keys(value)) {
+      if (!names.includes(name)) return { expected: `an object of ${names.join(', ')} (not ${name})`, outOfRange: false }
+    }
+    for (const name of names) {
+      const field = isOwnOrInherited(value, name) ? value[name] : undefined
+      const complaint = field === undefined && !required.includes(name) ? undefined : checks[name]?.(field)
+      if (complaint !== undefined) return { ...complaint, expected: `${name} to be ${complaint.expected}` }
+    }
+    return undefined
+  }
+}
+
 /** An object with these methods. */
 export const withMethods = (what: string, ...methods: readonly string[]): Check => {
   return (value) => {

@@ -21,6 +21,7 @@ import {
   tagList,
   withMethods,
 } from './checks.js'
+import { aGroupBreaker, aGroupTable, DEFAULT_GROUP_BREAKER, onMissings } from './groups.js'
 import { aRetry, aRetryBudget, DEFAULT_RETRY, DEFAULT_RETRY_BUDGET } from './retry.js'
 import { aStorage } from './storage.js'
 
@@ -40,7 +41,6 @@ export interface Declaration {
 
 const HOUR_MS = 3_600_000
 const groupings = ['none', 'prefix', 'custom'] as const
-const missings = ['fallback', 'undefined', 'null', 'error'] as const
 const orphans = ['abort', 'finish'] as const
 const isolations = ['shared', 'freeze', 'clone'] as const
 const cacheModes = ['default', 'reload', 'only-if-cached', 'no-store'] as const
@@ -150,9 +150,9 @@ export const BATCH_OPTIONS: readonly Declaration[] = [
   },
   {
     name: 'onMissing',
-    type: quoted(missings),
+    type: quoted(onMissings),
     default: 'fallback',
-    check: oneOf(...missings),
+    check: oneOf(...onMissings),
     prose: 'What becomes of keys that a group fetch left out: their own `fetchFunction`, `undefined`, `null`, or an error.',
   },
   {
@@ -282,6 +282,24 @@ export const CONFIG_OPTIONS: readonly Declaration[] = [
   },
   inherited('groupingStrategy'),
   inherited('maxBatchSize'),
+  {
+    name: 'groups',
+    type: '{ [prefix]: groupFetch | { groupFetch, maxBatchSize, onMissing, groupFallbackLimit } }',
+    default: undefined,
+    defaultProse: 'none',
+    check: aGroupTable,
+    prose:
+      "Group fetches for keys that are one of these prefixes, or go on after it with a `:`; the longest counts. They are used whatever the `groupingStrategy`, unless the batch has its own `groupFetch`; what a group says of the other three goes before the batch's.",
+  },
+  {
+    name: 'groupBreaker',
+    type: '{ failures, coolDownMs } | false',
+    default: DEFAULT_GROUP_BREAKER,
+    defaultProse: '{ failures: 5, coolDownMs: 10_000 }',
+    check: aGroupBreaker,
+    prose:
+      'After so many throws and timeouts in a row, a group is not called for `coolDownMs`: its keys fall back, as when it fails. Then one call tries again. `false`: it is always called.',
+  },
   inherited('timeoutMs'),
   inherited('fetchTimeoutMs'),
   inherited('queueTimeoutMs'),

@@ -14,6 +14,7 @@ import type {
   CacheMode,
   GroupFetch,
   GroupingStrategy,
+  Groups,
   Isolation,
   OnMissing,
   OnOrphan,
@@ -23,6 +24,7 @@ import type {
 } from '../types.js'
 import { isObject, isOwnOrInherited, misuse, verify } from './checks.js'
 import { BATCH_OPTIONS, CONFIG_OPTIONS, type Declaration, REQUEST_FIELDS } from './declarations.js'
+import { DEFAULT_GROUP_BREAKER, GroupTable, NO_GROUP_BREAKER, type ResolvedGroupBreaker } from './groups.js'
 import { DEFAULT_RETRY, DEFAULT_RETRY_BUDGET, type ResolvedRetry, type ResolvedRetryBudget } from './retry.js'
 import { suggest } from './suggest.js'
 
@@ -54,6 +56,8 @@ export interface ResolvedBatchOptions<T = unknown> {
 export interface ResolvedConfig {
   readonly enableOptimizations: boolean
   readonly retryBudget: ResolvedRetryBudget
+  readonly groups: GroupTable
+  readonly groupBreaker: ResolvedGroupBreaker
   readonly maxEntries: number
   readonly maxWeight: number
   readonly ttl: number
@@ -79,6 +83,9 @@ export function resolveConfig(config: BatchProcessorConfig = {}): ResolvedConfig
   for (const { name, default: fallback } of CONFIG_OPTIONS) resolved[name] = read[name] ?? fallback
   resolved.clock ??= systemClock
   resolved.retryBudget = resolveFields(read.retryBudget as object | undefined, DEFAULT_RETRY_BUDGET)
+  resolved.groups = new GroupTable(resolved.enableOptimizations ? (read.groups as Groups) : undefined)
+  const breaker = read.groupBreaker as object | false | undefined
+  resolved.groupBreaker = breaker === false ? NO_GROUP_BREAKER : resolveFields(breaker, DEFAULT_GROUP_BREAKER)
   if (resolved.maxEntries === Number.POSITIVE_INFINITY && resolved.maxWeight === Number.POSITIVE_INFINITY) {
     const complaint = { expected: 'a finite number unless maxWeight is finite', outOfRange: true }
     throw misuse('config.maxEntries', complaint, Number.POSITIVE_INFINITY, 'ERR_INVALID_OPTION')

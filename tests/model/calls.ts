@@ -8,6 +8,7 @@ import { answerAt, groupKeyOf, membersOf, reasonOf, remove, take, takeAll, value
 export const BACKOFF_MS = 10
 export const MAX_BACKOFF_MS = 15
 export const RETRY_RATIO = 0.5
+export const BREAKER = { failures: 2, coolDownMs: 30 }
 /** Calls started meanwhile for which a call waiting gains a step of priority. */
 const AGEING = 100
 const FOREVER = Number.POSITIVE_INFINITY
@@ -25,6 +26,8 @@ export abstract class Calls extends Landing {
   protected readonly batches: ModelBatch[] = []
   #calls = 0
   #retries: number
+  /** By name, of groups that failed since they last did not. */
+  readonly #breakers = new Map<string, { failures: number; openUntil: number; reason: string }>()
 
   constructor(setting: Setting) {
     super(setting)
@@ -97,6 +100,7 @@ export abstract class Calls extends Landing {
 
   #run(call: ModelCall): void {
     if (call.isAbandoned) return this.#ended(call)
+    if (call.isGroup && this.#refuse(call)) return
     call.number = ++this.#calls
     if (call.isGroup) this.#runGroup(call)
     else this.#runOne(call, call.loads[0] as Load)
@@ -106,28 +110,41 @@ export abstract class Calls extends Landing {
     const { number } = call
     const { origin, spec } = load.request
     call.watches = spec.behaviour.watches
-    this.log.push(`${number}: ${origin} ${show(load.key)} attempt ${load.attempts}`)
+    this.log.push(`${number}: ${origin} ${show(load.key)} attempt ${load.attempts - load.refusals}`)
     const end = ({ fails, value, error }: Pick<Answer, 'fails' | 'value' | 'error'>): void => {
       if (call.isAbandoned) return this.#ended(call)
       if (fails) this.#fail(call, load, reasonOf(error, load.key, number))
       else this.#succeed(call, load, valueFor(value, load.key, number))
       call.isForgotten = true
     }
-    const answer = answerAt(spec.behaviour, load.attempts)
+    const answer = answerAt(spec.behaviour, load.attempts - load.refusals)
     if (spec.behaviour.when === 'now') end(answer)
     else if (spec.behaviour.when === 'soon') this.soon.push(() => end(answer))
     else this.pending.push({ number, answer: end })
   }
 
+  /** Its group has failed so often that it is left alone; answers whether that is so. */
+  #refuse(call: ModelCall): boolean {
+    for (const load of call.loads) {
+      load.source = 'group'
+      call.missing.set(load.key, [...(call.missing.get(load.key) ?? []), load])
+    }
+    const breaker = this.#breakers.get(groupKeyOf(call) ?? '')
+    if (breaker === undefined || breaker.failures < BREAKER.failures) return false
+    if (this.now >= breaker.openUntil) {
+      breaker.openUntil = this.now + BREAKER.coolDownMs
+      return false
+    }
+    for (const load of call.loads) load.refusals++
+    this.#fallBackSome(call, 'ERR_GROUP_BREAKER_OPEN', breaker.reason)
+    return true
+  }
+
   #runGroup(call: ModelCall): void {
-    const { number, lane, loads, missing } = call
+    const { number, lane, loads } = call
     call.watches = lane.number % 2 === 0
     const keys = loads.map(({ key }) => key)
     this.log.push(`${number}: group ${lane.number} ${show(groupKeyOf(call))} ${show(keys)}`)
-    for (const load of loads) {
-      load.source = 'group'
-      missing.set(load.key, [...(missing.get(load.key) ?? []), load])
-    }
     this.pending.push({ number, answer: (answer) => this.#answerGroup(call, keys, answer) })
   }
 
@@ -145,6 +162,7 @@ export abstract class Calls extends Landing {
       }
     }
     if (call.isAbandoned) return this.#ended(call)
+    this.#breakers.delete(groupKeyOf(call) ?? '')
     for (const load of takeAll(call)) {
       if (isShapeless) this.#fail(call, load, `ERR_GROUP_CONTRACT ${show(load.key)} ${show(groupKeyOf(call))}`)
       else this.#answerMissing(call, load)
@@ -162,9 +180,16 @@ export abstract class Calls extends Landing {
 
   #failGroup(call: ModelCall, reason: string): void {
     if (call.isAbandoned) return this.#ended(call)
+    const name = groupKeyOf(call) ?? ''
+    const failures = (this.#breakers.get(name)?.failures ?? 0) + 1
+    this.#breakers.set(name, { failures, openUntil: this.now + BREAKER.coolDownMs, reason })
+    this.#fallBackSome(call, 'ERR_GROUP_FETCH', reason)
+  }
+
+  #fallBackSome(call: ModelCall, code: string, reason: string): void {
     for (const [position, load] of takeAll(call).entries()) {
       if (position < load.batch.options.groupFallbackLimit) this.#fallBack(call, load)
-      else this.#fail(call, load, `ERR_GROUP_FETCH ${show(load.key)} ${show(groupKeyOf(call))} ${reason}`)
+      else this.#fail(call, load, `${code} ${show(load.key)} ${show(groupKeyOf(call))} ${reason}`)
       this.runTasks()
     }
     this.#endGroup(call)

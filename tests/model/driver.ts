@@ -11,7 +11,7 @@ import {
 import { assertQuiescent } from '../support/quiescence.js'
 import { Deferred } from '../support/source.js'
 import { drained, VirtualClock } from '../support/virtual-clock.js'
-import { BACKOFF_MS, MAX_BACKOFF_MS, type Pending, RETRY_RATIO } from './calls.js'
+import { BACKOFF_MS, BREAKER, MAX_BACKOFF_MS, type Pending, RETRY_RATIO } from './calls.js'
 import { show } from './loads.js'
 import { Model } from './model.js'
 import {
@@ -64,6 +64,7 @@ export class Driver {
       errorTtl,
       slidingTtl,
       retryBudget,
+      groupBreaker: BREAKER,
       clock: this.#clock, // biome-ignore format: as it comes
     })
     if (setting.bounded) this.#clock.onTick = () => this.#processor.memory.purgeStale()

@@ -18,6 +18,8 @@ export interface Load {
   group: string | undefined
   source: string
   attempts: number
+  /** How many of these the breaker of its group kept from being made. */
+  refusals: number
   settledAt: number
 }
 

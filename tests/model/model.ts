@@ -218,6 +218,7 @@ function newLoad(request: ModelRequest, batch: ModelBatch): Load {
     group: undefined,
     source: 'fetch',
     attempts: 0,
+    refusals: 0,
     settledAt: 0,
   }
 }

@@ -69,7 +69,14 @@ export function verdictOf({ how, keys, options, outcomes, reasons, startedAt }: 
 
 function lineOf(index: number, key: string, { source, load, answer }: Outcome, startedAt: number): string {
   const ms = load === undefined ? 0 : Math.max(0, load.settledAt - startedAt)
-  return outcomeLine(index, key, source, ms, load?.attempts ?? 0, 'reason' in answer ? answer.reason : show(answer.value))
+  return outcomeLine(
+    index,
+    key,
+    source,
+    ms,
+    load === undefined ? 0 : load.attempts - load.refusals,
+    'reason' in answer ? answer.reason : show(answer.value),
+  )
 }
 
 export function outcomeLine(index: number, key: string, source: string, ms: number, attempts: number, answer: string): string {

@@ -61,7 +61,7 @@ export function describe(reason: unknown): string {
   if (results !== undefined) return `${code} ${describeOutcomes(results)}`
   if (code === 'ERR_BATCH_TIMEOUT') return `${code} ${timeoutMs}`
   const parts = [code, show(key), ...(groupKey === undefined ? [] : [show(groupKey)])]
-  return [...parts, ...(code === 'ERR_GROUP_FETCH' ? [describe(cause)] : [])].join(' ')
+  return [...parts, ...(code === 'ERR_GROUP_FETCH' || code === 'ERR_GROUP_BREAKER_OPEN' ? [describe(cause)] : [])].join(' ')
 }
 
 /** What a signal was aborted for. */
