@@ -88,6 +88,8 @@ export class Dispatcher implements EffectHandler, CallHost {
   #isRunning = false
   #stopTimer: (() => void) | undefined
   #isClosed = false
+  #hasEnded = false
+  #lastStats: EngineStats = NO_STATS
   #timerAt = Number.POSITIVE_INFINITY
   #lastNow = 0
   #forgetRetire: (() => void) | undefined
@@ -121,10 +123,10 @@ export class Dispatcher implements EffectHandler, CallHost {
     return this.#openBatches === 0 && this.#outside.size === 0
   }
 
-  /** The engine's counters; zeros while there is none. */
+  /** The engine's counters; zeros while there is none, the last ones when there is none any more. */
   stats(): EngineStats {
     this.ensureAlive()
-    return this.engine.isLost ? NO_STATS : this.engine.stats()
+    return this.engine.isLost ? this.#lastStats : this.engine.stats()
   }
 
   get openBatches(): Batch[] {
@@ -161,6 +163,22 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.#disarm()
   }
 
+  /** After `close`: gives the engine's memory back, at once and not when garbage is collected. */
+  end(): void {
+    this.#guard(() => {
+      const stats = this.stats()
+      const dropped = stats.dropped + stats.inFlight
+      this.#lastStats = { ...stats, dropped, inFlight: 0, running: 0, engineBytes: 0 }
+      this.#hasEnded = true
+      this.engine.end()
+    })
+    // What was to be finished for those who come later: nobody will.
+    const reason = abandoned()
+    for (const call of this.#calls) if (call?.isAbandoned === false) this.defer(() => call.abort(reason))
+    for (const load of this.#loads) if (load) load.isLive = false
+    this.#runTasks()
+  }
+
   /** Settles when no batch waits any longer, or after `timeoutMs`. */
   drained(timeoutMs: number): Promise<void> {
     if (this.isIdle) return Promise.resolve()
@@ -176,6 +194,7 @@ export class Dispatcher implements EffectHandler, CallHost {
   /** Whether there is an engine to ask, made anew if its instance was lost. Before anything is asked of it. */
   ensureAlive(): boolean {
     if (!this.engine.isLost) return true
+    if (this.#hasEnded) return false
     // An idle processor hears of a crash that another one had when it is used next.
     if (this.engine.isStranded) this.#onCrash(lastCause())
     while (this.now() >= this.#degradedUntil) {

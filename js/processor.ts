@@ -282,6 +282,7 @@ export class BatchProcessor {
     dispatcher.close()
     await tiers.close()
     this.memory.clear()
+    dispatcher.end()
   }
 
   /** The outcomes of looking for `keys` without fetching. */

@@ -2,6 +2,7 @@ import './support/strict.js'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { BatchProcessor, ClosedError, type SluiceError } from '../js/index.js'
+import { wasmMemory } from './faults/support.js'
 import { reasonOf, reasonsOf, setUp, thrownBy, watch } from './support/set-up.js'
 import { ready } from './support/source.js'
 import { drained, VirtualClock } from './support/virtual-clock.js'
@@ -113,6 +114,44 @@ describe('close', () => {
     processor.memory.set('a', 1)
     await processor.close()
     assert.equal(processor.memory.size, 0)
+  })
+
+  test('keeps nothing afterwards, and its metrics', async (t) => {
+    const { processor } = setUp(t)
+    await processor.getCachedData('a', () => 'A')
+    await processor.close()
+    processor.memory.set('b', 'B')
+    assert.equal(processor.memory.get('b'), undefined)
+    const { requested, succeeded, entries, inFlight } = await processor.metrics()
+    assert.deepEqual({ requested, succeeded, entries, inFlight }, { requested: 1, succeeded: 1, entries: 0, inFlight: 0 })
+  })
+
+  test('aborts what was to be finished for those who come later', async (t) => {
+    const { processor, source } = setUp(t)
+    const controller = new AbortController()
+    const left = watch(processor.getCachedData('a', source.fetch, { signal: controller.signal, onOrphan: 'finish' }))
+    controller.abort()
+    await drained()
+    assert.equal(left.is, 'rejected')
+    assert.equal(source.call(0).signal.aborted, false)
+    await processor.close({ mode: 'abort' })
+    assert.equal(source.call(0).signal.aborted, true)
+    const { led, dropped, inFlight } = await processor.metrics()
+    assert.deepEqual({ led, dropped, inFlight }, { led: 1, dropped: 1, inFlight: 0 })
+  })
+
+  test('gives its memory back, with callbacks that hang as well', async () => {
+    const sizes = new Set<number>()
+    for (let round = 0; round < 400; round++) {
+      const processor = new BatchProcessor()
+      const hung = watch(processor.getCachedData('a', () => new Promise(() => {})))
+      for (let at = 0; at < 100; at++) processor.memory.set(`${at}${'x'.repeat(1000)}`, at)
+      await processor.close({ mode: 'abort' })
+      assert.equal(hung.is, 'rejected')
+      if (round >= 10) sizes.add(wasmMemory().buffer.byteLength)
+    }
+    // In one turn, so that no garbage needs to have been collected.
+    assert.equal(sizes.size, 1)
   })
 
   test('writes down what is to be written, then closes the tiers', async (t) => {

@@ -8,7 +8,7 @@
 
 import type { InitOutput } from '../../pkg/engine.js'
 import { EngineCrashError, InvalidRangeError, WasmUnavailableError } from '../errors.js'
-import { createCore, currentGeneration, lastCause, retireInstance } from './instance.js'
+import { createCore, currentGeneration, endCore, lastCause, retireInstance } from './instance.js'
 import { measure, read, write, writeIllFormed } from './keys.js'
 
 declare const brand: unique symbol
@@ -168,6 +168,12 @@ export class Engine {
   forsake(): void {
     this.#generation = -1
     this.values = []
+  }
+
+  /** Gives back what it has in the instance; it may be revived. */
+  end(): void {
+    if (!this.isLost) this.#call(() => endCore({ exports: this.#exports, handle: this.#handle }, this))
+    this.forsake()
   }
 
   /** Makes the engine, empty, in the living instance. Throws `WasmUnavailableError` where there can be none. */

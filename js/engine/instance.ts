@@ -30,7 +30,7 @@ export interface Core {
   readonly handle: number
 }
 
-/** A new engine in the living instance, which is started if there is none; it ends when nobody has `owner` any longer. */
+/** A new engine in the living instance, which is started if there is none; it ends when nobody has `owner` any longer, or at `endCore`. */
 export function createCore(config: EngineConfig, owner: object): Core {
   const exports = start()
   // In the order of `create` in src/bindings/mod.rs.
@@ -50,8 +50,14 @@ export function createCore(config: EngineConfig, owner: object): Core {
     ),
   )
   ownerless ??= new FinalizationRegistry(destroy)
-  ownerless.register(owner, { handle, generation })
+  ownerless.register(owner, { handle, generation }, owner)
   return { exports, handle }
+}
+
+/** Ends an engine of the living instance. */
+export function endCore({ exports, handle }: Core, owner: object): void {
+  ownerless?.unregister(owner)
+  exports.destroy(handle)
 }
 
 /** Calls `listener` when the instance is lost. Answers how to stop that. */
