@@ -15,7 +15,6 @@ import { type GroupAnswers, readGroupResult } from './group-result.js'
 import { prefixOf } from './grouping.js'
 import type { Load } from './load.js'
 import type { BatchOptions, BatchRequest, FetchContext, GroupFetchContext, SingleOptions } from './types.js'
-import { isInstance } from './values.js'
 
 export interface Call {
   readonly id: CallId
@@ -199,8 +198,9 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
   readonly #missing: (Load | undefined)[]
   /** Where each key is; several where requests do not share. Made when an answer comes by its key. */
   #positions: Map<string, number[]> | undefined
-  /** Answers that were read and not handed on yet. */
-  #answers: { readonly load: Load; readonly value: unknown }[] = []
+  /** Answers that were read and not handed on yet, and whose they are. */
+  #answers: unknown[] = []
+  #answered: Load[] = []
   /** The same of keys that nobody asked for. */
   #extras = new Map<string, unknown>()
   #extrasLeft = EXTRAS_MAX
@@ -247,7 +247,9 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
   answerAt(position: number, value: unknown): void {
     const load = this.#missing[position]
     this.#missing[position] = undefined
-    if (load !== undefined) this.#answers.push({ load, value })
+    if (load === undefined) return
+    this.#answered.push(load)
+    this.#answers.push(value)
   }
 
   answer(key: unknown, value: unknown): void {
@@ -269,15 +271,14 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
   }
 
   flush(): boolean {
-    const answers = this.#answers
-    if (answers.length === 0) return !this.isAbandoned
-    this.#answers = []
-    // First, so that who has its answer finds them.
-    this.#keepExtras()
-    for (const { load, value } of answers) {
-      if (this.isAbandoned) return false
-      if (isInstance(value, Error)) this.host.fail(this, load, value)
-      else this.host.succeed(this, load, value)
+    const answered = this.#answered
+    if (answered.length > 0 && !this.isAbandoned) {
+      const answers = this.#answers
+      this.#answered = []
+      this.#answers = []
+      // First, so that who has its answer finds them.
+      this.#keepExtras()
+      this.host.settleAll(this, answered, answers)
     }
     return !this.isAbandoned
   }

@@ -249,28 +249,45 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   /** A callback has answered for `load`, as part of `call`. */
   succeed(call: Call, load: Load, value: unknown): void {
-    if (!this.#settleable(call, load)) return
-    try {
-      // Not what the callback may go on changing.
-      load.value = load.options.isolation === 'clone' ? isolate(value, 'clone') : value
-    } catch (error) {
-      return this.fail(call, load, error)
-    }
-    load.error = undefined
-    load.unshareable = nameUnshareable(value)
-    this.#settle(call, load, this.#outcomeOf(load), this.weigh(value, load.weight), 0)
+    if (this.#settleable(call, load)) this.#settle(call, load, this.#noteValue(load, value))
   }
 
   /** A callback has failed for `load`, as part of `call`. */
   fail(call: Call, load: Load, reason: unknown): void {
-    if (!this.#settleable(call, load)) return
-    load.error = reason
-    load.failed = true
-    const { retry } = load.options
-    // One that never had a slot had its chance.
-    const isWorthIt = load.attempts < retry.attempts && !isInstance(reason, QueueTimeoutError)
-    const mayRetry = isWorthIt && isRetryable(retry.retryable, reason)
-    this.#settle(call, load, mayRetry ? Outcome.retryable : Outcome.failed, 0, retryAfter(reason))
+    if (this.#settleable(call, load)) this.#settle(call, load, this.#noteFailure(load, reason))
+  }
+
+  /** A callback has answered for several: `answers[i]`, a value or an `Error`, for `loads[i]`. One crossing. */
+  settleAll(call: Call, loads: readonly Load[], answers: readonly unknown[]): void {
+    const settled: Load[] = []
+    const outcomes: number[] = []
+    const numbers: number[] = []
+    // What is the user's is called before anything is written.
+    for (let at = 0; at < loads.length; at++) {
+      const load = loads[at] as Load
+      const answer = answers[at]
+      if (!this.#settleable(call, load)) continue
+      const outcome = isInstance(answer, Error) ? this.#noteFailure(load, answer) : this.#noteValue(load, answer)
+      settled.push(load)
+      outcomes.push(outcome)
+      numbers.push(this.#numberOf(load, outcome))
+    }
+    const now = this.now()
+    this.#guard(() => {
+      const { engine } = this
+      engine.begin(settled.length)
+      const { words, floats } = engine
+      for (let at = 0; at < settled.length; at++) {
+        const load = settled[at] as Load
+        load.settledAt = now
+        words[at * 2] = load.flight
+        words[at * 2 + 1] = outcomes[at] as number
+        floats[at] = numbers[at] as number
+      }
+      engine.settleMany(call.id, settled.length, now)
+    })
+    this.after()
+    for (const load of settled) if (load.isLive) load.failed = false
   }
 
   /** `load`'s group left it out; its own callback is to be called. */
@@ -399,7 +416,11 @@ export class Dispatcher implements EffectHandler, CallHost {
   }
 
   startGroup(id: CallId, flights: FlightId[]): void {
-    const loads = flights.map((flight) => this.#loads[flight]).filter((load) => load !== undefined)
+    const loads: Load[] = []
+    for (const flight of flights) {
+      const load = this.#loads[flight]
+      if (load !== undefined) loads.push(load)
+    }
     const call = new GroupCall(this, id, loads)
     this.#calls[id.place] = call
     this.#tasks.push(call)
@@ -503,7 +524,7 @@ export class Dispatcher implements EffectHandler, CallHost {
   }
 
   #tellStored(stored: Pick<Load, 'key' | 'value'>, ttlMs: number): void {
-    this.changes.note([stored.key])
+    this.changes.noteKey(stored.key)
     this.#listener.onStored(stored, ttlMs)
   }
 
@@ -511,18 +532,43 @@ export class Dispatcher implements EffectHandler, CallHost {
     return load.isLive && !this.engine.isLost && this.#calls[call.id.place] === call
   }
 
-  #settle(call: Call, load: Load, outcome: number, weight: number, hint: number): void {
+  #settle(call: Call, load: Load, outcome: number): void {
+    const number = this.#numberOf(load, outcome)
     const now = this.now()
     load.settledAt = now
-    this.#guard(() => this.engine.settle(call.id, load.flight, outcome, weight, hint, now))
+    this.#guard(() => this.engine.settle(call.id, load.flight, outcome, number, now))
     this.after()
     // It will be tried again.
     if (load.isLive) load.failed = false
   }
 
-  #outcomeOf({ value, unshareable }: Load): number {
+  /** Notes what `load` was answered. Answers the outcome. */
+  #noteValue(load: Load, value: unknown): number {
+    try {
+      // Not what the callback may go on changing.
+      load.value = load.options.isolation === 'clone' ? isolate(value, 'clone') : value
+    } catch (error) {
+      return this.#noteFailure(load, error)
+    }
+    load.error = undefined
+    load.unshareable = nameUnshareable(value)
     if (value === null) return Outcome.null
-    return value === undefined || unshareable !== undefined ? Outcome.unstored : Outcome.value
+    return value === undefined || load.unshareable !== undefined ? Outcome.unstored : Outcome.value
+  }
+
+  /** Notes what `load` failed with. Answers the outcome. */
+  #noteFailure(load: Load, reason: unknown): number {
+    load.error = reason
+    load.failed = true
+    const { retry } = load.options
+    // One that never had a slot had its chance.
+    const isWorthIt = load.attempts < retry.attempts && !isInstance(reason, QueueTimeoutError)
+    return isWorthIt && isRetryable(retry.retryable, reason) ? Outcome.retryable : Outcome.failed
+  }
+
+  /** What the engine wants to know besides: a value's weight, or how long the source asks to be left alone. */
+  #numberOf(load: Load, outcome: number): number {
+    return outcome < Outcome.failed ? this.weigh(load.value, load.weight) : retryAfter(load.error)
   }
 
   /** Runs what is to be run, and what that sets off, until nothing is left. What a task throws is a bug of ours, and keeps no other from running. */

@@ -104,9 +104,15 @@ export function reserve(core: number, bytes: number, words: number): void;
 export function seal(core: number, batch: number, now: number): void;
 
 /**
- * `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try, not before `hint` milliseconds.
+ * `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try. `number`: a value's weight, or of a failure, in how
+ * many milliseconds at the soonest.
  */
-export function settle(core: number, place: number, generation: number, flight: number, outcome: number, weight: number, hint: number, now: number): boolean;
+export function settle(core: number, place: number, generation: number, flight: number, outcome: number, number: number, now: number): void;
+
+/**
+ * The same for several flights: `words` has a flight and an outcome, `floats` a number, for each.
+ */
+export function settleMany(core: number, place: number, generation: number, count: number, now: number): void;
 
 export function size(core: number): number;
 
@@ -158,7 +164,8 @@ export interface InitOutput {
     readonly remaining: (a: number, b: number, c: number) => number;
     readonly reserve: (a: number, b: number, c: number) => void;
     readonly seal: (a: number, b: number, c: number) => void;
-    readonly settle: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => number;
+    readonly settle: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
+    readonly settleMany: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly size: (a: number) => number;
     readonly stats: (a: number) => number;
     readonly supply: (a: number, b: number, c: number, d: number, e: number) => void;

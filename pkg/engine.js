@@ -320,22 +320,32 @@ export function seal(core, batch, now) {
 }
 
 /**
- * `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try, not before `hint` milliseconds.
+ * `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try. `number`: a value's weight, or of a failure, in how
+ * many milliseconds at the soonest.
  * @param {number} core
  * @param {number} place
  * @param {number} generation
  * @param {number} flight
  * @param {number} outcome
- * @param {number} weight
- * @param {number} hint
+ * @param {number} number
  * @param {number} now
- * @returns {boolean}
  */
-export function settle(core, place, generation, flight, outcome, weight, hint, now) {
-    let ret;
+export function settle(core, place, generation, flight, outcome, number, now) {
     __wbg_call_guard();
-    ret = wasm.settle(core, place, generation, flight, outcome, weight, hint, now);
-    return ret !== 0;
+    wasm.settle(core, place, generation, flight, outcome, number, now);
+}
+
+/**
+ * The same for several flights: `words` has a flight and an outcome, `floats` a number, for each.
+ * @param {number} core
+ * @param {number} place
+ * @param {number} generation
+ * @param {number} count
+ * @param {number} now
+ */
+export function settleMany(core, place, generation, count, now) {
+    __wbg_call_guard();
+    wasm.settleMany(core, place, generation, count, now);
 }
 
 /**

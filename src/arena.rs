@@ -109,6 +109,7 @@ impl Arena {
         let len = self.key_len(at);
         let end = out.len() + len;
         let start = at.0 as usize + 1;
+        out.reserve(len.next_multiple_of(8));
         for word in &self.words[start..start + len.div_ceil(8)] {
             out.extend_from_slice(&word.to_le_bytes());
         }

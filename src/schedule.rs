@@ -47,7 +47,10 @@ impl Members {
             }
             Self::One(_) => Left::Others,
             Self::Group(flights) => {
-                flights.retain(|&member| member != flight);
+                // Most are answered in their order, so it is one of the first.
+                if let Some(at) = flights.iter().position(|&member| member == flight) {
+                    flights.remove(at);
+                }
                 if flights.is_empty() { Left::Nobody } else { Left::Others }
             }
         }

@@ -273,14 +273,19 @@ export class Engine {
     return this.#call(() => this.#exports.queue(this.#handle, batch, count, grouping, groupSizeMax, now))
   }
 
-  /** Answers whether the outcome was still of use. */
-  settle(call: CallId, flight: FlightId, outcome: number, weight: number, hint: number, now: number): boolean {
+  /** `number`: a value's weight, or of a failure, in how many milliseconds it may be tried again. */
+  settle(call: CallId, flight: FlightId, outcome: number, number: number, now: number): void {
     try {
       this.#verifyAlive()
-      return this.#exports.settle(this.#handle, call.place, call.generation, flight, outcome, weight, hint, now) !== 0
+      this.#exports.settle(this.#handle, call.place, call.generation, flight, outcome, number, now)
     } catch (error) {
       throw this.#crash(error)
     }
+  }
+
+  /** The same for several: `words` has a flight and an outcome, `floats` a number, for each. */
+  settleMany(call: CallId, count: number, now: number): void {
+    this.#call(() => this.#exports.settleMany(this.#handle, call.place, call.generation, count, now))
   }
 
   fallBack(call: CallId, flight: FlightId, now: number): void {
@@ -563,5 +568,7 @@ export class Engine {
 }
 
 function members(list: Uint32Array, at: number, count: number): FlightId[] {
-  return Array.from({ length: count }, (_, member) => list[at + EFFECT_WORDS * (member + 1) + 1] as number)
+  const flights: FlightId[] = []
+  for (let member = 1; member <= count; member++) flights.push(list[at + EFFECT_WORDS * member + 1] as number)
+  return flights
 }

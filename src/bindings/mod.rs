@@ -177,18 +177,23 @@ pub fn queue(core: Handle, batch: u32, count: usize, grouping: u32, group_size_m
     engine.queue(BatchId(batch), &flights, grouping, group_size_max, Instant(now))
 }
 
-/// `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try, not before `hint` milliseconds.
-#[allow(clippy::too_many_arguments)] // As above.
+/// `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try. `number`: a value's weight, or of a failure, in how
+/// many milliseconds at the soonest.
 #[wasm_bindgen]
-pub fn settle(core: Handle, place: u32, generation: u32, flight: u32, outcome: u32, weight: u32, hint: f64, now: f64) -> bool {
-    let outcome = match outcome {
-        0 => Outcome::Value { weight },
-        1 => Outcome::Null { weight },
-        2 => Outcome::Unstored,
-        other => Outcome::Failed { retryable: other == 4, hint: (hint > 0.0).then_some(Millis(hint)) },
-    };
+pub fn settle(core: Handle, place: u32, generation: u32, flight: u32, outcome: u32, number: f64, now: f64) {
     let call = CallId { place, generation };
-    turn(core).engine.settle(call, FlightId(flight), outcome, Instant(now))
+    turn(core).engine.settle(call, FlightId(flight), outcome_of(outcome, number), Instant(now));
+}
+
+/// The same for several flights: `words` has a flight and an outcome, `floats` a number, for each.
+#[wasm_bindgen(js_name = settleMany)]
+pub fn settle_many(core: Handle, place: u32, generation: u32, count: usize, now: f64) {
+    let mut turn = turn(core);
+    let Inner { engine, words, floats, .. } = &mut *turn;
+    let call = CallId { place, generation };
+    for (pair, &number) in words.chunks_exact(2).zip(floats.iter()).take(count) {
+        engine.settle(call, FlightId(pair[0]), outcome_of(pair[1], number), Instant(now));
+    }
 }
 
 #[wasm_bindgen(js_name = fallBack)]
@@ -421,6 +426,15 @@ fn grow<T: Clone + Default>(region: &mut Vec<T>, len: usize) {
 fn put<T: Clone + Copy + Default>(region: &mut Vec<T>, list: &[T]) {
     grow(region, list.len());
     region[..list.len()].copy_from_slice(list);
+}
+
+fn outcome_of(outcome: u32, number: f64) -> Outcome {
+    match outcome {
+        0 => Outcome::Value { weight: number as u32 },
+        1 => Outcome::Null { weight: number as u32 },
+        2 => Outcome::Unstored,
+        other => Outcome::Failed { retryable: other == 4, hint: (number > 0.0).then_some(Millis(number)) },
+    }
 }
 
 fn seed_of(words: &[f64]) -> Seed {

@@ -43,13 +43,15 @@ impl Engine {
             return true;
         }
         // The slot first: what waits for it may start before this answer is heard, but not without it.
-        let left = self.schedule.leave(call, flight);
-        if left == Left::Nobody {
+        let is_over = self.schedule.leave(call, flight) == Left::Nobody;
+        if is_over {
             self.detach_call(call, now);
         }
         self.land(flight, outcome, now);
-        self.start(batch, now);
-        self.retire_if_over(batch);
+        if is_over {
+            self.start(batch, now);
+            self.retire_if_over(batch);
+        }
         true
     }
 
@@ -154,14 +156,17 @@ impl Engine {
         let load = state.started.map_or(Millis::ZERO, |started| now.since(started));
         let tags = core::mem::take(&mut state.tags);
         let hash = self.flights.hash(flight);
-        let mut key = Vec::new();
+        let mut key = core::mem::take(&mut self.key);
+        key.clear();
         self.flights.copy_key(flight, &mut key);
         if is_answer_of_callback {
             // What a tier has is older than any callback's answer, whoever asked it when.
             self.flights.fence_older(flight);
         }
         let entry = entry(ttl, weight, load, Holds::Value, now);
-        let Some(slot) = self.store_entry(hash, &key, entry, now) else { return };
+        let stored = self.store_entry(hash, &key, entry, now);
+        self.key = key;
+        let Some(slot) = stored else { return };
         self.effects.push(Effect::Store { slot: slot.0, from: flight.0, ttl: ttl.to_f32().to_bits() });
         for tag in tags {
             self.label(slot, Label::Tag, &tag);

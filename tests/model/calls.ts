@@ -158,9 +158,11 @@ export abstract class Calls extends Landing {
       for (const load of take(call, member)) {
         if (kind === 'plain' || kind === 'final') this.#fail(call, load, reasonOf(kind, key, number))
         else this.#succeed(call, load, valueFor(kind, key, number))
-        this.runTasks()
       }
+      // What comes pair by pair is heard pair by pair, the rest at once.
+      if (answer.shape === 'iterable' || answer.shape === 'async') this.runTasks()
     }
+    this.runTasks()
     if (call.isAbandoned) return this.#ended(call)
     this.#breakers.delete(groupKeyOf(call) ?? '')
     for (const load of takeAll(call)) {
