@@ -11,6 +11,7 @@
 //!    labels      tags and groups of slots
 //! 1  arena       key bytes               slab       ids that are used again
 //!    config      stats                   retry      when to try again
+//!    adaptive    limits that find themselves
 //! 0  time        error                   hash       ids        random   pattern
 //! ```
 
@@ -23,6 +24,7 @@ extern crate alloc;
 #[cfg(target_arch = "wasm32")]
 mod bindings;
 
+pub mod adaptive;
 mod arena;
 pub mod config;
 mod deadlines;
