@@ -5,7 +5,7 @@ import path from 'node:path'
 import { build } from 'esbuild'
 import { minify } from 'terser'
 import { root } from './steps.mjs'
-import { encode } from './wasm-text.mjs'
+import { encodeWasm } from './wasm-text.mjs'
 
 /**
  * `wasm` is the condition by which `#wasm` finds its loader (`imports` in package.json). `pkg` is a folder that `cargo xtask pkg`
@@ -34,7 +34,10 @@ const fromPkg = (pkg) => ({
   name: 'from-pkg',
   setup({ onLoad, onResolve }) {
     onResolve({ filter: /\/pkg\/[^/]+$/ }, ({ path: imported }) => ({ path: path.join(root, pkg, path.basename(imported)) }))
-    onLoad({ filter: /\.wasm$/ }, ({ path: file }) => ({ contents: JSON.stringify(encode(readFileSync(file))), loader: 'json' }))
+    onLoad({ filter: /\.wasm$/ }, ({ path: file }) => ({
+      contents: JSON.stringify(encodeWasm(readFileSync(file))),
+      loader: 'json',
+    }))
   },
 })
 

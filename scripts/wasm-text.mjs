@@ -5,6 +5,8 @@
  * brotli, which compress this as well as the bytes themselves. It is also shorter. js/wasm/inline.ts reads it.
  */
 
+import { unravel } from './wasm-streams.mjs'
+
 const PRINTABLE = Array.from({ length: 0x7f - 0x20 }, (_, i) => String.fromCharCode(0x20 + i))
 /** What stands for itself in any string literal, template, script element and character set; `_` is left to bundle.mjs. */
 const ALPHABET = PRINTABLE.filter((char) => !'"\'`\\$<_'.includes(char))
@@ -13,11 +15,17 @@ const ALPHABET = PRINTABLE.filter((char) => !'"\'`\\$<_'.includes(char))
 const PAIRS = 2
 const SINGLES = ALPHABET.length - PAIRS
 
+/** The text of a wasm, whose bytes are by streams in it. */
+export function encodeWasm(wasm) {
+  const { bytes, ...streams } = unravel(wasm)
+  return { ...encode(bytes), streams }
+}
+
 /**
  * `commonest` tells which values are the singles: a hexadecimal digit for every four, the lowest bit for the first of them. The singles
  * have the first codes, the others the rest, both in their own order.
  */
-export function encode(bytes) {
+function encode(bytes) {
   const counts = new Array(256).fill(0)
   for (const byte of bytes) counts[byte]++
   const byCount = [...counts.keys()].sort((a, b) => counts[b] - counts[a])

@@ -4,11 +4,12 @@
  */
 
 import encoded, { type WasmText } from '../../pkg/engine_bg.wasm'
+import { weave } from './weave.js'
 
 let compiled: WebAssembly.Module | undefined
 
 export function compile(): WebAssembly.Module {
-  compiled ??= new WebAssembly.Module(decode(encoded))
+  compiled ??= new WebAssembly.Module(weave(decode(encoded), encoded.streams))
   return compiled
 }
 

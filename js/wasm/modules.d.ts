@@ -1,6 +1,6 @@
 /** What importing wasm means here. */
 
-/** Inlined: scripts/bundle.mjs replaces the file by what `encode` in scripts/wasm-text.mjs makes of it. */
+/** Inlined: scripts/bundle.mjs replaces the file by what `encodeWasm` in scripts/wasm-text.mjs makes of it. */
 declare module '*/pkg/engine_bg.wasm' {
   export interface WasmText {
     /** The characters of the text, by place. */
@@ -12,6 +12,8 @@ declare module '*/pkg/engine_bg.wasm' {
     /** How many bytes there are. */
     readonly length: number
     readonly text: string
+    /** How those bytes are the wasm's. */
+    readonly streams: import('./weave.js').Streams
   }
   const encoded: WasmText
   export default encoded
