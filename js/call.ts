@@ -197,7 +197,7 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
   /** By position: the loads without an answer. */
   readonly #missing: (Load | undefined)[]
   /** Where each key is; several where requests do not share. Made when an answer comes by its key. */
-  #positions: Map<string, number[]> | undefined
+  #positions: Map<string, number | number[]> | undefined
   /** Answers that were read and not handed on yet, and whose they are. */
   #answers: unknown[] = []
   #answered: Load[] = []
@@ -257,12 +257,12 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
       this.#positions = new Map()
       for (const [position, key] of this.keys.entries()) {
         const same = this.#positions.get(key)
-        if (same === undefined) this.#positions.set(key, [position])
-        else same.push(position)
+        this.#positions.set(key, same === undefined ? position : [same, position].flat())
       }
     }
-    const positions = this.#positions.get(key as string)
-    if (positions !== undefined) for (const position of positions) this.answerAt(position, value)
+    const at = this.#positions.get(key as string)
+    if (typeof at === 'number') this.answerAt(at, value)
+    else if (at !== undefined) for (const position of at) this.answerAt(position, value)
     else if (typeof key === 'string' && this.#extrasLeft > 0 && this.#extraUnitsLeft > 0) {
       this.#extrasLeft--
       this.#extraUnitsLeft -= key.length

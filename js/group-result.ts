@@ -28,7 +28,16 @@ export function readGroupResult(result: unknown, answers: GroupAnswers): string 
     return undefined
   }
   if (result instanceof Map) {
-    for (const [key, value] of result) answers.answer(key, value)
+    let found = 0
+    for (let position = 0; position < keys.length; position++) {
+      const key = keys[position]
+      const value: unknown = result.get(key)
+      if (value === undefined && !result.has(key)) continue
+      answers.answerAt(position, value)
+      found++
+    }
+    // There are others than those that were asked for.
+    if (found < result.size) for (const [key, value] of result) answers.answer(key, value)
     return undefined
   }
   if (!isObject(result) || typeof result === 'function') {

@@ -33,7 +33,10 @@ export function membersOf(keys: readonly string[], { members, shape }: Answer): 
   const all = keys.map((key, at) => ({ key, kind: members[at % members.length], place: shape === 'array' ? at : undefined }))
   const given = all.filter((member): member is Member => member.kind !== 'missing')
   // By key, the last one counts; in an order, all are said, and the first is heard.
-  return shape === 'map' || shape === 'object' ? [...new Map(given.map((member) => [member.key, member])).values()] : given
+  const byKey = new Map(given.map((member) => [member.key, member]))
+  // A Map is asked key by key.
+  if (shape === 'map') return keys.flatMap((key, place) => (byKey.has(key) ? [{ ...(byKey.get(key) as Member), place }] : []))
+  return shape === 'object' ? [...byKey.values()] : given
 }
 
 /** The `customGrouper`: throws for one of the keys, leaves another alone. */
