@@ -61,7 +61,12 @@ for (const [name, options] of Object.entries(ways)) {
   rows.push([name, [...counts].join(', '), low.toFixed(1), median.toFixed(1), (low / IDEAL_MS).toFixed(2)])
   if (options.groupFetch) isWell = low <= BAR * IDEAL_MS && counts.size === 1 && counts.has(DIRECTORIES)
 }
-console.log(table([`${FILES} files in ${DIRECTORIES} directories`, 'calls', `${LOW_QUANTILE * 100} % quantile, ms`, 'median', '÷ ideal'], rows))
+console.log(
+  table(
+    [`${FILES} files in ${DIRECTORIES} directories`, 'calls', `${LOW_QUANTILE * 100} % quantile, ms`, 'median', '÷ ideal'],
+    rows,
+  ),
+)
 console.log(`\n${CALL_MS} ms per call, at most ${LIMIT} at once, ideal ${IDEAL_MS} ms, ${ROUNDS} rounds. ${machine()}`)
 if (process.argv.includes('--check') && !isWell) {
   console.error(`The bar is ${BAR} × ideal, in ${DIRECTORIES} calls`)
