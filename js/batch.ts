@@ -11,8 +11,10 @@ import type { BatchOutcome, BatchPerformanceMetrics, BatchSource } from './types
 export interface Settle {
   /** One more request is answered, at `index`. Nothing that can throw, and nothing of the user's. */
   answered?(batch: Batch, index: number): void
+  /** What is in memory need not be told of: it is among `results` when the batch has begun. */
+  readonly findsHits?: boolean
   /** All requests are answered; `batch` has the answers. */
-  resolve(batch: Batch): void
+  resolve?(batch: Batch): void
   /** The batch as a whole ended before that. */
   reject(reason: unknown): void
 }
@@ -111,6 +113,11 @@ export class Batch {
     return this.#completed
   }
 
+  /** Whether the request at `index` was answered from memory before there was a batch. */
+  found(index: number): boolean {
+    return this.#sources[index] === undefined && this.results[index] !== undefined
+  }
+
   /** What became of the request at `index`, which is answered. */
   outcome<T>(index: number): BatchOutcome<T> {
     const load = this.#loads[index]
@@ -126,7 +133,7 @@ export class Batch {
     if (!this.#close()) return
     // With the last answer the first failure may have come, or an old one was in memory.
     if (this.options.failFast && this.failures > 0) this.#settle.reject(this.firstReason)
-    else this.#settle.resolve(this)
+    else this.#settle.resolve?.(this)
   }
 
   /** The batch ends now, whatever is still missing. */

@@ -4,6 +4,7 @@ import { type Caller, runAs } from './context.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { CallId } from './engine/engine.js'
 import {
+  BULK_LOADER,
   FetchTimeoutError,
   GroupBreakerError,
   GroupContractError,
@@ -194,6 +195,7 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
   readonly keys: readonly string[]
   readonly #loads: readonly Load[]
   readonly #groupKey: string
+  readonly #isBulk: boolean
   /** By position: the loads without an answer. */
   readonly #missing: (Load | undefined)[]
   /** Where each key is; several where requests do not share. Made when an answer comes by its key. */
@@ -214,13 +216,15 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
     this.#missing = [...loads]
     this.keys = loads.map((load) => load.key)
     const [first] = loads
-    this.#groupKey = first === undefined ? '' : (first.groupKey ?? prefixOf(first.key))
+    this.#isBulk = first?.options.bulk !== undefined
+    this.#groupKey = first === undefined ? '' : this.#isBulk ? BULK_LOADER : (first.groupKey ?? prefixOf(first.key))
   }
 
   run(): void {
     if (this.isAbandoned) return this.end()
     for (const load of this.#loads) load.source = 'group'
-    const refusal = this.host.breakers.refuse(this.#groupKey)
+    // A bulk load has no group but that of its call, and nothing to fall back to.
+    const refusal = this.#isBulk ? undefined : this.host.breakers.refuse(this.#groupKey)
     if (refusal) return this.#fallBack((load) => new GroupBreakerError(load.key, this.#groupKey, refusal.error))
     for (const load of this.#loads) load.attempts++
     this.#since = this.host.changes.begin()
@@ -292,7 +296,7 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
     const reading = readGroupResult(answer, this)
     const complaint = reading instanceof Promise ? await reading : reading
     this.flush()
-    if (!this.isAbandoned) this.host.breakers.succeeded(this.#groupKey)
+    if (!this.isAbandoned && !this.#isBulk) this.host.breakers.succeeded(this.#groupKey)
     for (const load of this.#takeMissing()) {
       if (complaint === undefined) this.#answerMissing(load)
       else this.host.fail(this, load, new GroupContractError(load.key, this.#groupKey, complaint))
@@ -317,12 +321,13 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
   #failAll(error: unknown): void {
     this.flush()
     if (this.isAbandoned) return this.end()
+    if (this.#isBulk) return this.#fallBack(() => error)
     this.host.breakers.failed(this.#groupKey, error)
     this.#fallBack((load) => new GroupFetchError(load.key, this.#groupKey, error))
   }
 
   /** As many of the rest as may fall back do so, the others fail. */
-  #fallBack(reasonFor: (load: Load) => Error): void {
+  #fallBack(reasonFor: (load: Load) => unknown): void {
     const left = this.#takeMissing()
     const limit = left[0]?.options.groupFallbackLimit ?? 0
     left.forEach((load, position) => {

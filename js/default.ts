@@ -7,6 +7,9 @@ import type {
   BatchPlan,
   BatchProcessorConfig,
   BatchRequest,
+  BulkLoader,
+  CacheKeyOption,
+  LoadManyOptions,
   SingleOptions,
   StorageInput,
 } from './types.js'
@@ -53,6 +56,21 @@ export function streamCachedDataBatch<T>(
   options?: BatchOptions<T>,
 ): AsyncIterableIterator<BatchOutcome<T>> {
   return current().streamCachedDataBatch(requests, options)
+}
+
+/** `BatchProcessor.loadMany` of the default processor. */
+export function loadMany<K extends string = string, V = unknown>(
+  keys: readonly K[],
+  bulkLoader: BulkLoader<K, V>,
+  options?: LoadManyOptions<K>,
+): Promise<V[]>
+export function loadMany<K, V>(
+  keys: readonly K[],
+  bulkLoader: BulkLoader<K, V>,
+  options: LoadManyOptions<K> & CacheKeyOption<K>,
+): Promise<V[]>
+export function loadMany<V>(keys: readonly string[], bulkLoader: BulkLoader<string, V>, options?: LoadManyOptions): Promise<V[]> {
+  return current().loadMany(keys, bulkLoader, options)
 }
 
 /** `BatchProcessor.prefetch` of the default processor. */

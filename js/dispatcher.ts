@@ -373,7 +373,7 @@ export class Dispatcher implements EffectHandler, CallHost {
       if (given === undefined || isInstance(given, Error) || nameUnshareable(given) !== undefined) continue
       try {
         const value = options.isolation === 'clone' ? isolate(given, 'clone') : given
-        extras.push({ key, value, ttl: undefined, weight: this.weigh(value), isExtra: true })
+        extras.push({ key, value, ttl: options.ttl, weight: this.weigh(value), isExtra: true })
       } catch {
         // What cannot be cloned cannot be kept.
       }

@@ -19,6 +19,12 @@ export interface SluiceErrorFields {
   readonly cause?: unknown
 }
 
+/** Stands for a group's key where a bulk loader answers. */
+export const BULK_LOADER = 'the bulk loader'
+
+const fetcherOf = (groupKey: string): string =>
+  groupKey === BULK_LOADER ? groupKey : `groupFetch of ${JSON.stringify(groupKey)}`
+
 interface Details {
   key?: string | undefined
   cause?: unknown
@@ -196,7 +202,7 @@ export class GroupBreakerError extends Error implements SluiceErrorFields {
   }
 }
 
-/** A `groupFetch` answered in a shape that cannot be matched to its keys. */
+/** A `groupFetch`, or a bulk loader, answered in a shape that cannot be matched to its keys. */
 export class GroupContractError extends TypeError implements SluiceErrorFields {
   declare readonly code: 'ERR_GROUP_CONTRACT'
   declare readonly family: 'misuse'
@@ -204,13 +210,13 @@ export class GroupContractError extends TypeError implements SluiceErrorFields {
   readonly groupKey: string
 
   constructor(key: string, groupKey: string, message: string) {
-    super(`groupFetch of ${JSON.stringify(groupKey)}: ${message}`)
+    super(`${fetcherOf(groupKey)}: ${message}`)
     brand(this, 'GroupContractError', 'ERR_GROUP_CONTRACT', 'misuse', { key })
     this.groupKey = groupKey
   }
 }
 
-/** A `groupFetch` left a key out, and `onMissing` is `'error'`. */
+/** A `groupFetch`, or a bulk loader, left a key out, and `onMissing` is `'error'`. */
 export class MissingResultError extends Error implements SluiceErrorFields {
   declare readonly code: 'ERR_MISSING_RESULT'
   declare readonly family: 'fetch'
@@ -218,7 +224,7 @@ export class MissingResultError extends Error implements SluiceErrorFields {
   readonly groupKey: string
 
   constructor(key: string, groupKey: string) {
-    super(`the group fetch of ${JSON.stringify(groupKey)} did not answer for ${JSON.stringify(key)}`)
+    super(`${fetcherOf(groupKey)} did not answer for ${JSON.stringify(key)}`)
     brand(this, 'MissingResultError', 'ERR_MISSING_RESULT', 'fetch', { key })
     this.groupKey = groupKey
   }

@@ -9,11 +9,13 @@ export {
   getStorage,
   initializeStorage,
   isStorageInitialized,
+  loadMany,
   plan,
   prefetch,
   streamCachedDataBatch,
 } from './default.js'
 export * from './errors.js'
+export type { Loader } from './loader.js'
 export type { MemoryCache } from './memory.js'
 export { BatchPerformanceMonitor } from './monitor.js'
 export {

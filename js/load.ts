@@ -48,8 +48,10 @@ export class Load {
     this.flight = flight
     this.key = key
     this.request = request
-    this.fetchFunction = request.fetchFunction
-    this.weight = request.weight
+    // For a bulk load, the request is a key of the caller's, of which nothing is read.
+    const { bulk } = options
+    this.fetchFunction = bulk ?? request.fetchFunction
+    this.weight = bulk === undefined ? request.weight : undefined
     this.options = options
     this.scope = scope
   }

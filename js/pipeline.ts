@@ -14,7 +14,7 @@ import type { Failure } from './failure.js'
 import { assignGroups, customGroupOf, numberGroups } from './grouping.js'
 import { Load } from './load.js'
 import type { BatchPerformanceMonitor } from './monitor.js'
-import { misuse } from './options/checks.js'
+import { anArray, verify } from './options/checks.js'
 import {
   type ResolvedBatchOptions,
   type ResolvedConfig,
@@ -38,7 +38,8 @@ type Requests = readonly BatchRequest<unknown>[]
 type Options = ResolvedBatchOptions<never>
 
 /** What a batch asks for, read once: a getter may say something else the next time, or ask the processor for something itself. */
-interface Asked {
+export interface Asked {
+  /** Of a bulk load, the keys as the caller has them. */
   readonly requests: Requests
   readonly keys: readonly string[]
   /** By position, of the requests that say anything of TTL, priority, tags or weight. */
@@ -51,6 +52,10 @@ export class Pipeline implements ResultListener {
   readonly monitor: BatchPerformanceMonitor
   readonly events: Events
   tiers: Tiers
+  /** What loaders gather: how to load it now, or to reject it. */
+  readonly windows = new Map<object, (window: never, reason?: Error) => void>()
+  /** No further window is opened. */
+  isClosing = false
   /** What goes to the tiers above the one that has answered. */
   #copies: (TierEntry & { key: string })[] = []
   /** For when the engine crashes again and again, or cannot run here at all. */
@@ -74,37 +79,35 @@ export class Pipeline implements ResultListener {
    * settle, or has settled, through `settle`. Throws for misuse, before any work is done.
    */
   begin(requests: Requests, options: Options, settle: Settle, caller: Caller | undefined): unknown[] | Batch {
-    const asked = verifyRequests(requests, this.config.maxKeyBytes)
+    return this.beginAsked(verifyRequests(requests, this.config.maxKeyBytes), options, settle, caller)
+  }
+
+  /** `begin` for what is known to be right. */
+  beginAsked(asked: Asked, options: Options, settle: Settle, caller: Caller | undefined): unknown[] | Batch {
     if (options.signal?.aborted) throw options.signal.reason
     const { dispatcher } = this
-    if (!dispatcher.ensureAlive()) return this.#plain.begin(requests, asked.keys, options, settle, caller)
+    if (!dispatcher.ensureAlive()) return this.#plain.begin(asked.requests, asked.keys, options, settle, caller)
     return dispatcher.uninterrupted(() => this.#begin(asked, options, settle, caller))
   }
 
   /** What `begin` would do. */
   plan(requests: Requests, options: Options): BatchPlan {
     const { keys } = verifyRequests(requests, this.config.maxKeyBytes)
+    return planOf(requests, this.foresee(keys, options), options, this.config.groups)
+  }
+
+  /** What `begin` would do with each key. */
+  foresee(keys: readonly string[], options: Options): PlannedRequest['action'][] {
     const { dispatcher } = this
     const actions: PlannedRequest['action'][] = []
     while (actions.length < keys.length) {
-      if (!dispatcher.ensureAlive())
-        return planOf(
-          requests,
-          requests.map(() => 'fetch' as const),
-          options,
-          this.config.groups,
-        )
+      if (!dispatcher.ensureAlive()) return keys.map(() => 'fetch')
       const { engine } = dispatcher
       const size = this.#writeKeys(keys, actions.length)
       engine.foresee(size, options.staleWhileRevalidate, dispatcher.now())
       for (let at = 0; at < size; at++) actions.push(ACTIONS[engine.words[at] as number] ?? 'fetch')
     }
-    return planOf(
-      requests,
-      readsMemory(options) ? actions : actions.map((action) => (action === 'join' ? action : 'fetch')),
-      options,
-      this.config.groups,
-    )
+    return readsMemory(options) ? actions : actions.map((action) => (action === 'join' ? action : 'fetch'))
   }
 
   // What the dispatcher tells.
@@ -137,7 +140,7 @@ export class Pipeline implements ResultListener {
       return batch
     }
     // Somebody wants to hear of each hit, or hits are not handed over as they are.
-    if (settle.answered !== undefined || options.isolation !== 'shared') begun()
+    if ((settle.answered !== undefined && !settle.findsHits) || options.isolation !== 'shared') begun()
     for (let base = 0, size = 0; base < count; base += size) {
       size = this.#writeKeys(keys, base)
       const missed = readMemory ? engine.lookup(size, options.staleWhileRevalidate, startedAt) : engine.missAll(size)
@@ -179,7 +182,7 @@ export class Pipeline implements ResultListener {
     }
     const { counts } = batch
     counts.hits = count - counts.led - counts.joined - counts.deduplicated - counts.stale
-    if (refreshAt.length > 0) this.#refresh(asked.requests, refreshAt, options)
+    if (refreshAt.length > 0) this.#refresh(asked, refreshAt, options)
     if (batch.id < 0) {
       this.onDone(batch, 0)
       batch.finish()
@@ -222,13 +225,14 @@ export class Pipeline implements ResultListener {
   #admit(batch: Batch, { requests, wishes }: Asked, base: number, missing: readonly number[], led: Load[]): void {
     const { engine } = this.dispatcher
     const { options, counts } = batch
-    const hasWishes = wishes !== undefined || options.cache === 'no-store' || options.priority !== undefined
+    const isUnstored = options.cache === 'no-store'
+    const hasWishes = wishes !== undefined || isUnstored || options.priority !== undefined || options.ttl !== undefined
     engine.begin(missing.length)
     if (hasWishes) {
       missing.forEach((index, position) => {
         const wish = wishes?.[index]
         engine.words[position] = resolvePriority(wish?.priority ?? options.priority)
-        engine.floats[position] = options.cache === 'no-store' ? 0 : (wish?.ttl ?? Number.NaN)
+        engine.floats[position] = isUnstored ? 0 : (wish?.ttl ?? options.ttl ?? Number.NaN)
       })
     }
     const share = options.deduplication && options.cache !== 'only-if-cached'
@@ -248,7 +252,7 @@ export class Pipeline implements ResultListener {
         counts.led++
       } else if (how === How.deduplicated) counts.deduplicated++
       else counts.joined++
-      const tags = wishes?.[index]?.tags
+      const tags = wishes?.[index]?.tags ?? options.tags
       if (tags !== undefined && how !== How.circular) tagged.push({ flight, tags })
     })
     for (const { flight, tags } of tagged) for (const tag of tags) engine.tagFlight(flight, tag)
@@ -328,15 +332,17 @@ export class Pipeline implements ResultListener {
     }
     dispatcher.uninterrupted(() => {
       engine.begin(live.length)
+      const isBulk = options.bulk !== undefined
       const { groups: table } = this.config
       const assigned = options.groupFetch === undefined && !table.isEmpty ? assignGroups(live, options, table) : undefined
       const custom = options.groupingStrategy === 'custom' ? numberGroups(live.map((load) => load.groupKey)) : undefined
       const groups = assigned?.chunks ?? custom
       live.forEach((load, at) => {
         engine.words[at] = load.flight
-        if (groups !== undefined) engine.words[live.length + at] = groups[at] as number
+        // All that a bulk load is for is one group.
+        if (isBulk || groups !== undefined) engine.words[live.length + at] = groups?.[at] ?? 0
       })
-      const grouping = groups ? Grouping.given : options.groupingStrategy === 'prefix' ? Grouping.prefix : Grouping.none
+      const grouping = isBulk || groups ? Grouping.given : options.groupingStrategy === 'prefix' ? Grouping.prefix : Grouping.none
       const sizeMax = assigned ? live.length : options.groupFetch === undefined ? 0 : options.maxBatchSize
       const count = engine.queue(batch.id, live.length, grouping, sizeMax, dispatcher.now())
       batch.counts.groups += assigned?.count ?? count
@@ -345,7 +351,7 @@ export class Pipeline implements ResultListener {
   }
 
   /** What has been answered from memory and is old is fetched anew: one grouped batch in the background, which nobody waits for. */
-  #refresh(requests: Requests, refreshAt: readonly number[], { signal, onProgress, ...rest }: Options): void {
+  #refresh({ requests, keys, wishes }: Asked, refreshAt: readonly number[], { signal, onProgress, ...rest }: Options): void {
     const forever = { failFast: false, timeoutMs: Number.POSITIVE_INFINITY, queueTimeoutMs: Number.POSITIVE_INFINITY }
     const options: Options = {
       ...rest,
@@ -355,7 +361,8 @@ export class Pipeline implements ResultListener {
       cache: 'reload',
       isolation: 'shared',
     }
-    const old = refreshAt.map((index) => requests[index] as BatchRequest<unknown>)
+    const old = <T>(list: readonly T[]): T[] => refreshAt.map((index) => list[index] as T)
+    const asked: Asked = { requests: old(requests), keys: old(keys), wishes: wishes && old(wishes) }
     const settle: Settle = {
       resolve: (batch) => {
         for (const outcome of batch.outcomes()) {
@@ -368,9 +375,9 @@ export class Pipeline implements ResultListener {
     }
     this.dispatcher.defer(() => {
       try {
-        this.begin(old, options, settle, undefined)
+        this.beginAsked(asked, options, settle, undefined)
       } catch (error) {
-        for (const { key } of old) this.events.emit('refreshError', { key, error })
+        for (const key of asked.keys) this.events.emit('refreshError', { key, error })
       }
     })
   }
@@ -383,16 +390,14 @@ function readsMemory({ deduplication, cache }: Options): boolean {
 
 /** Throws for the first request that is not one. */
 function verifyRequests(requests: unknown, keyBytesMax: number): Asked {
-  if (!Array.isArray(requests)) {
-    throw misuse('requests', { expected: 'an array', outOfRange: false }, requests, 'ERR_INVALID_REQUESTS')
-  }
-  const { length } = requests
+  verify('requests', requests, anArray, 'ERR_INVALID_REQUESTS')
+  const { length } = requests as Requests
   const keys: string[] = new Array(length)
   // No string has more than three bytes per unit.
   const unitsMax = Math.floor(keyBytesMax / 3)
   let wishes: BatchRequest<unknown>[] | undefined
   for (let index = 0; index < length; index++) {
-    const request = requests[index] as BatchRequest<unknown>
+    const request = (requests as Requests)[index] as BatchRequest<unknown>
     const key = request?.key
     if (typeof key !== 'string' || typeof request.fetchFunction !== 'function') verifyRequest(request, index)
     else if (key.length > unitsMax) verifyKeyBytes(`requests[${index}].key`, key, keyBytesMax)

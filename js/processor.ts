@@ -2,13 +2,16 @@
 /** The public class: every call of the package, over one cache, one table of loads in flight, and one set of tiers. */
 
 import { Batch, type Settle } from './batch.js'
+import { Bulk } from './bulk.js'
 import type { NestedCalls } from './call.js'
 import { type Caller, currentCaller } from './context.js'
 import { ClosedError } from './errors.js'
 import { Events } from './events.js'
+import { Loader } from './loader.js'
 import { MemoryCache, verifyEntries, verifyKeys } from './memory.js'
 import { BatchPerformanceMonitor } from './monitor.js'
 import { aDuration, aFunction, isObject, oneOf, verify } from './options/checks.js'
+import { LOAD_MANY_OPTIONS, LOADER_OPTIONS } from './options/declarations.js'
 import { readOptions, resolveBatchOptions, resolveConfig, splitSingle } from './options/resolve.js'
 import { aStorage } from './options/storage.js'
 import { Pipeline } from './pipeline.js'
@@ -19,10 +22,13 @@ import type {
   BatchOutcome,
   BatchPlan,
   BatchProcessorConfig,
-  BatchProgress,
   BatchRequest,
+  BulkLoader,
+  CacheKeyOption,
   CloseOptions,
   InvalidateTarget,
+  LoaderOptions,
+  LoadManyOptions,
   Priority,
   ProcessorEvents,
   ProcessorMetrics,
@@ -114,6 +120,44 @@ export class BatchProcessor {
       (settle) => this.#begin(copy, options, settle, caller) as Batch,
       (batch) => dispatcher.abandon(batch, undefined),
     )
+  }
+
+  /**
+   * The values of all keys, in their order, as `getCachedDataBatch` gets them, with one function for all: `bulkLoader` is called with the keys that
+   * nothing has, at most `maxBatchSize` of them (all, by default). What it leaves out is `undefined`, unless `onMissing` says otherwise.
+   *
+   * @throws (rejects) as `getCachedDataBatch`; the reason of a key is the `Error` answered for it, or what `bulkLoader` threw.
+   */
+  loadMany<K extends string = string, V = unknown>(
+    keys: readonly K[],
+    bulkLoader: BulkLoader<K, V>,
+    options?: LoadManyOptions<K>,
+  ): Promise<V[]>
+  loadMany<K, V>(keys: readonly K[], bulkLoader: BulkLoader<K, V>, options: LoadManyOptions<K> & CacheKeyOption<K>): Promise<V[]>
+  loadMany<K, V>(keys: readonly K[], bulkLoader: BulkLoader<K, V>, options?: LoadManyOptions<K>): Promise<V[]> {
+    const caller = this.#caller()
+    const begin = (settle: Settle): unknown[] | Batch => {
+      this.#ensureOpen()
+      const bulk = new Bulk<K>(bulkLoader, options, this.#pipeline.config, LOAD_MANY_OPTIONS)
+      return this.#pipeline.beginAsked(bulk.ask(keys), bulk.options, this.#heard(settle, bulk.options), caller)
+    }
+    return this.#settled(
+      begin,
+      (batch) => batch.values<V>(),
+      (results) => results as V[],
+    )
+  }
+
+  /**
+   * What loads keys one by one in bulk, as DataLoader does: the keys asked for in one tick, or within `windowMs`, go to `bulkLoader` in one call.
+   *
+   * @throws `TypeError` or `RangeError` (with a `code`) for what is wrong with its arguments; `ClosedError`.
+   */
+  loader<K extends string = string, V = unknown>(bulkLoader: BulkLoader<K, V>, options?: LoaderOptions<K>): Loader<K, V>
+  loader<K, V>(bulkLoader: BulkLoader<K, V>, options: LoaderOptions<K> & CacheKeyOption<K>): Loader<K, V>
+  loader<K, V>(bulkLoader: BulkLoader<K, V>, options?: LoaderOptions<K>): Loader<K, V> {
+    this.#ensureOpen()
+    return new Loader<K, V>(this, this.#pipeline, new Bulk<K>(bulkLoader, options, this.#pipeline.config, LOADER_OPTIONS))
   }
 
   /**
@@ -276,7 +320,9 @@ export class BatchProcessor {
   }
 
   async #close(drainMs: number): Promise<void> {
-    const { dispatcher, tiers } = this.#pipeline
+    const { dispatcher, tiers, windows } = this.#pipeline
+    for (const [window, flush] of [...windows]) flush(window as never, drainMs > 0 ? undefined : new ClosedError())
+    this.#pipeline.isClosing = true
     if (drainMs > 0) await dispatcher.drained(drainMs)
     for (const batch of dispatcher.openBatches) dispatcher.abandon(batch, new ClosedError())
     dispatcher.close()
@@ -322,7 +368,6 @@ export class BatchProcessor {
     return this.#run([request], options, value, (results) => results[0] as T, caller)
   }
 
-  /** Begins a batch; whatever it throws becomes a rejection. */
   #run<T, R>(
     requests: readonly BatchRequest<T>[],
     options: BatchOptions<T> | undefined,
@@ -330,6 +375,15 @@ export class BatchProcessor {
     fromHits: (results: unknown[]) => R,
     caller: Caller | undefined,
     priority?: Priority,
+  ): Promise<R> {
+    return this.#settled((settle) => this.#begin(requests, options, settle, caller, priority), fromBatch, fromHits)
+  }
+
+  /** Begins a batch; whatever it throws becomes a rejection. */
+  #settled<R>(
+    begin: (settle: Settle) => unknown[] | Batch,
+    fromBatch: (batch: Batch) => R,
+    fromHits: (results: unknown[]) => R,
   ): Promise<R> {
     return new Promise<R>((resolve, reject) => {
       const settle: Settle = {
@@ -342,7 +396,7 @@ export class BatchProcessor {
         },
         reject,
       }
-      const begun = this.#begin(requests, options, settle, caller, priority)
+      const begun = begin(settle)
       if (!(begun instanceof Batch)) resolve(fromHits(begun))
     })
   }
@@ -357,12 +411,12 @@ export class BatchProcessor {
     this.#ensureOpen()
     const given = resolveBatchOptions(options, this.#pipeline.config)
     const resolved = priority === undefined ? given : { ...given, priority }
-    const heard = resolved.onProgress === undefined ? settle : this.#withProgress(settle, resolved.onProgress)
-    return this.#pipeline.begin(requests as never, resolved as never, heard, caller)
+    return this.#pipeline.begin(requests as never, resolved as never, this.#heard(settle, resolved), caller)
   }
 
   /** Tells `onProgress` of each answer, when nothing else is under way. */
-  #withProgress(settle: Settle, onProgress: (progress: BatchProgress) => void): Settle {
+  #heard(settle: Settle, { onProgress }: Pick<BatchOptions, 'onProgress'>): Settle {
+    if (onProgress === undefined) return settle
     return {
       ...settle,
       answered: (batch, index) => {

@@ -187,6 +187,60 @@ export interface BatchOptions<T = unknown> {
   staleIfError?: number | undefined
 }
 
+/** What a bulk loader may answer: by key, or an array in the order of `keys`. An `Error` as a value rejects that key alone. */
+export type BulkResult<K, V> =
+  | ReadonlyMap<K, V | Error>
+  | Readonly<Record<string, V | Error>>
+  | readonly (V | Error)[]
+  | Iterable<readonly [K, V | Error]>
+  | AsyncIterable<readonly [K, V | Error]>
+
+/** What a bulk loader is handed besides its keys; as in `FetchContext`. */
+export type BulkContext = Pick<FetchContext, 'signal' | 'getCachedDataBatch' | 'getCachedData'>
+
+/** Loads many keys in one call. */
+export type BulkLoader<K, V> = (keys: readonly K[], context: BulkContext) => BulkResult<K, V> | Promise<BulkResult<K, V>>
+
+/** What `loadMany` and `loader` have in common. Of a batch's options, what is not about groups and single requests. */
+export interface BulkOptions<K = string>
+  extends Pick<
+      BatchOptions,
+      | 'maxConcurrency'
+      | 'timeoutMs'
+      | 'fetchTimeoutMs'
+      | 'queueTimeoutMs'
+      | 'onOrphan'
+      | 'isolation'
+      | 'retry'
+      | 'cache'
+      | 'staleWhileRevalidate'
+      | 'staleIfError'
+    >,
+    Pick<BatchRequest<unknown>, 'ttl' | 'priority' | 'tags'> {
+  /** Goes before each key in the cache, so that two loaders do not share theirs. Default `''`. */
+  prefix?: string | undefined
+  /** What a key is kept under, where keys are not strings; behind the prefix. */
+  cacheKey?: ((key: K) => string) | undefined
+  /** The most keys one call gets. Default `Infinity`. */
+  maxBatchSize?: number | undefined
+  /** What becomes of keys a call left out. Default `'undefined'`: delivered, not stored. */
+  onMissing?: Exclude<OnMissing, 'fallback'> | undefined
+}
+
+/** How one `loadMany` is to be carried out. */
+export interface LoadManyOptions<K = string> extends BulkOptions<K>, Pick<BatchOptions, 'signal' | 'failFast' | 'onProgress'> {}
+
+/** How a loader gathers and loads. */
+export interface LoaderOptions<K = string> extends BulkOptions<K> {
+  /** How long keys are gathered that have to be loaded. Default 0: while the promises of one tick are told. */
+  windowMs?: number | undefined
+}
+
+/** Keys that are no strings need a `cacheKey`. */
+export interface CacheKeyOption<K> {
+  cacheKey: (key: K) => string
+}
+
 /** Options of a batch, and of the one request in it. */
 export type SingleOptions<T = unknown> = BatchOptions<T> & Omit<BatchRequest<T>, 'key' | 'fetchFunction'>
 

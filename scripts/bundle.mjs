@@ -46,7 +46,10 @@ const withoutProse = {
   name: 'without-prose',
   setup({ onLoad }) {
     onLoad({ filter: /\/declarations\.ts$/ }, ({ path: file }) => {
-      const contents = readFileSync(file, 'utf8').replaceAll(/^\s+(?:type|prose|defaultProse):\s+.+,$/gm, '')
+      const contents = readFileSync(file, 'utf8').replaceAll(
+        /^\s+(?:(?:type|prose|defaultProse):\s+.+|default: undefined),$/gm,
+        '',
+      )
       return { contents, loader: 'ts' }
     })
   },
@@ -58,7 +61,7 @@ async function minified(text) {
   const { code } = await minify(text, {
     module: true,
     ecma: 2020,
-    compress: { ...keep, passes: 3 },
+    compress: { ...keep, hoist_funs: true, passes: 3 },
     mangle: { ...keep, toplevel: true },
   })
   return code

@@ -13,7 +13,10 @@ const code = (text) => `\`${text.replaceAll('|', '\\|')}\``
 
 await ensureInstalled()
 const { tsImport } = await import('tsx/esm/api')
-const { BATCH_OPTIONS, CONFIG_OPTIONS, REQUEST_FIELDS } = await tsImport('../js/options/declarations.ts', import.meta.url)
+const { BATCH_OPTIONS, BULK_OPTIONS, CONFIG_OPTIONS, LOAD_MANY_OPTIONS, REQUEST_FIELDS } = await tsImport(
+  '../js/options/declarations.ts',
+  import.meta.url,
+)
 
 // A default of batches is not explained twice.
 const isInherited = ({ name }) => BATCH_OPTIONS.some(({ from }) => from === name)
@@ -22,6 +25,7 @@ const own = CONFIG_OPTIONS.filter((option) => !isInherited(option))
 const tables = {
   request: tableOf('Field', REQUEST_FIELDS),
   batch: tableOf('Option', BATCH_OPTIONS),
+  bulk: `${bulkSentence()}\n\n${tableOf('Option', BULK_OPTIONS)}`,
   config: `${sentenceOf(inherited)}\n\n${tableOf('Option', own)}`,
 }
 
@@ -47,6 +51,13 @@ function sentenceOf(options) {
     return meant === name ? code(name) : `${code(name)} (a batch's ${code(meant)})`
   })
   return `Defaults for the options of batches: ${names.join(', ')}. And:`
+}
+
+function bulkSentence() {
+  const own = new Set(BULK_OPTIONS.map(({ name }) => name))
+  const names = (among) =>
+    LOAD_MANY_OPTIONS.filter((option) => !own.has(option.name) && among.includes(option)).map(({ name }) => code(name))
+  return `As a request's: ${names(REQUEST_FIELDS).join(', ')}. As a batch's: ${names(BATCH_OPTIONS).join(', ')} (the last three for \`loadMany\` alone). And:`
 }
 
 function tableOf(head, declarations) {

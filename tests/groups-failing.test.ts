@@ -77,7 +77,7 @@ describe('keys that a groupFetch leaves out', () => {
             family: 'fetch',
             key,
             groupKey: 'g:a',
-            message: `the group fetch of "g:a" did not answer for "${key}"`,
+            message: `groupFetch of "g:a" did not answer for "${key}"`,
           },
         )
       }

@@ -50,7 +50,7 @@ test('README.md is short, and has code by line 15', () => {
   const { text } = docOf('README.md')
   const lines = text.split('\n')
   const byHand = text.replaceAll(/<!-- \w+: written by npm run docs -->[\s\S]*?<!-- end/g, '').split('\n')
-  assert.ok(byHand.length <= 240, `it has ${byHand.length} lines beside its generated tables`)
+  assert.ok(byHand.length <= 255, `it has ${byHand.length} lines beside its generated tables`)
   assert.ok(lines.slice(0, 15).some((line) => line.startsWith('```ts')))
 })
 

@@ -61,12 +61,23 @@ export const aCount: Check = (value) => {
   return value >= 0 && value < Number.POSITIVE_INFINITY ? undefined : { expected, outOfRange: true }
 }
 
-export const aBoolean: Check = (value) => (typeof value === 'boolean' ? undefined : { expected: 'a boolean', outOfRange: false })
+/** Whether a value is of a type. */
+export const typed = (expected: string, isRight: (value: unknown) => boolean): Check => {
+  return (value) => (isRight(value) ? undefined : { expected, outOfRange: false })
+}
 
-export const aFunction: Check = (value) =>
-  typeof value === 'function' ? undefined : { expected: 'a function', outOfRange: false }
+export const aBoolean = typed('a boolean', (value) => typeof value === 'boolean')
 
-export const aKey: Check = (value) => (typeof value === 'string' ? undefined : { expected: 'a string', outOfRange: false })
+export const aFunction = typed('a function', (value) => typeof value === 'function')
+
+const isString = (value: unknown): boolean => typeof value === 'string'
+
+export const aKey = typed('a string', isString)
+
+/** What a key is kept under, where keys need not be strings. */
+export const aName = typed('a string, or a cacheKey to make one', isString)
+
+export const anArray = typed('an array', Array.isArray)
 
 /** 0 is allowed: such entries count for `maxEntries` only. */
 export const aWeight: Check = anInteger(0, 2 ** 32 - 1)
@@ -86,10 +97,7 @@ export const aPriority: Check = (value) => {
   return Number.isInteger(value) && Math.abs(value) <= PRIORITY_MAX ? undefined : { expected, outOfRange: true }
 }
 
-export const tagList: Check = (value) => {
-  const right = Array.isArray(value) && value.every((tag) => typeof tag === 'string')
-  return right ? undefined : { expected: 'an array of strings', outOfRange: false }
-}
+export const tagList = typed('an array of strings', (value) => Array.isArray(value) && value.every(isString))
 
 /** An object of these fields, each of them optional but for those that are `required`. */
 export const fields = (checks: Readonly<Record<string, Check>>, ...required: readonly string[]): Check => {
@@ -112,17 +120,14 @@ export const fields = (checks: Readonly<Record<string, Check>>, ...required: rea
 
 /** An object with these methods. */
 export const withMethods = (what: string, ...methods: readonly string[]): Check => {
-  return (value) => {
-    const right = isObject(value) && methods.every((name) => typeof value[name] === 'function')
-    return right ? undefined : { expected: what, outOfRange: false }
-  }
+  return typed(what, (value) => isObject(value) && methods.every((name) => typeof value[name] === 'function'))
 }
 
 /** Anything with the shape of an `AbortSignal`, polyfills included. */
-export const aSignal: Check = (value) => {
-  const right = isObject(value) && typeof value.aborted === 'boolean' && typeof value.addEventListener === 'function'
-  return right ? undefined : { expected: 'an AbortSignal', outOfRange: false }
-}
+export const aSignal = typed(
+  'an AbortSignal',
+  (value) => isObject(value) && typeof value.aborted === 'boolean' && typeof value.addEventListener === 'function',
+)
 
 /** Throws what is wrong with `value`, if anything is; `where` names it, as in `requests[3].ttl`. */
 export function verify(where: string, value: unknown, check: Check, code = 'ERR_INVALID_OPTION'): void {

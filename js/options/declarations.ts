@@ -264,11 +264,65 @@ export const BATCH_OPTIONS: readonly Declaration[] = [
   },
 ]
 
-const inherited = (name: string): Declaration => {
-  const found = BATCH_OPTIONS.find((option) => option.name === name)
-  if (found === undefined) throw new Error(`no batch option ${name}`)
-  return { ...found, prose: `Default of every batch's \`${name}\`.` }
-}
+/** What `loadMany` and `loader` take as a batch does, and as a request does. */
+const SHARED = /^(?:ttl|priority|tags|maxConcurrency|\w*[tT]imeoutMs|onOrphan|isolation|retry|cache|stale\w+)$/
+const SHARED_OPTIONS = [...REQUEST_FIELDS, ...BATCH_OPTIONS].filter(({ name }) => SHARED.test(name))
+
+/** Options of bulk loads alone. */
+export const BULK_OPTIONS: readonly Declaration[] = [
+  {
+    name: 'prefix',
+    type: 'string',
+    default: '',
+    check: aKey,
+    prose: 'Goes before each key in the cache. Loaders of one processor that have the same prefix share what they load.',
+  },
+  {
+    name: 'cacheKey',
+    type: '(key) => string',
+    default: undefined,
+    defaultProse: 'the key, a string',
+    check: aFunction,
+    prose: 'What a key is kept under, where keys are not strings; behind the prefix.',
+  },
+  {
+    name: 'maxBatchSize',
+    type: 'number',
+    default: Number.POSITIVE_INFINITY,
+    check: anIntegerOrInfinity(1),
+    prose: 'The most keys one call of the bulk loader gets. A loader does not wait for more than these.',
+  },
+  {
+    name: 'onMissing',
+    type: quoted(onMissings.slice(1)),
+    default: 'undefined',
+    check: oneOf(...onMissings.slice(1)),
+    prose:
+      'What becomes of keys that the bulk loader left out: `undefined` (delivered, not stored), `null` (stored), or an error.',
+  },
+  {
+    name: 'windowMs',
+    type: 'number (ms)',
+    default: 0,
+    check: aCount,
+    prose:
+      'For `loader`: how long keys that have to be loaded are gathered. `0`: as long as the promises of one tick are told. What is in memory or in flight does not wait.',
+  },
+]
+
+/** Options of `loader`. */
+export const LOADER_OPTIONS: readonly Declaration[] = [...SHARED_OPTIONS, ...BULK_OPTIONS]
+
+/** Options of `loadMany`. */
+export const LOAD_MANY_OPTIONS: readonly Declaration[] = [
+  ...LOADER_OPTIONS.filter(({ name }) => name !== 'windowMs'),
+  ...BATCH_OPTIONS.filter(({ name }) => /^(?:signal|failFast|onProgress)$/.test(name)),
+]
+
+const inherited = (name: string): Declaration => ({
+  ...(BATCH_OPTIONS.find((option) => option.name === name) as Declaration),
+  prose: `Default of every batch's \`${name}\`.`,
+})
 
 /** Fields of a processor's config. */
 export const CONFIG_OPTIONS: readonly Declaration[] = [

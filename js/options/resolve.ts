@@ -12,10 +12,12 @@ import type {
   BatchProgress,
   BatchRequest,
   CacheMode,
+  FetchContext,
   GroupFetch,
   GroupingStrategy,
   Groups,
   Isolation,
+  LoaderOptions,
   OnMissing,
   OnOrphan,
   Priority,
@@ -23,7 +25,7 @@ import type {
   StorageInput,
 } from '../types.js'
 import { isObject, isOwnOrInherited, misuse, verify } from './checks.js'
-import { BATCH_OPTIONS, CONFIG_OPTIONS, type Declaration, REQUEST_FIELDS } from './declarations.js'
+import { BATCH_OPTIONS, BULK_OPTIONS, CONFIG_OPTIONS, type Declaration, REQUEST_FIELDS } from './declarations.js'
 import { DEFAULT_GROUP_BREAKER, GroupTable, NO_GROUP_BREAKER, type ResolvedGroupBreaker } from './groups.js'
 import { DEFAULT_RETRY, DEFAULT_RETRY_BUDGET, type ResolvedRetry, type ResolvedRetryBudget } from './retry.js'
 import { suggest } from './suggest.js'
@@ -49,8 +51,13 @@ export interface ResolvedBatchOptions<T = unknown> {
   readonly cache: CacheMode
   readonly staleWhileRevalidate: number
   readonly staleIfError: number
-  /** Of requests that do not say; only `prefetch` has another than `'normal'`. */
-  readonly priority?: Priority
+  /** Of requests that do not say; only `prefetch` and bulk loads have another than `'normal'`. */
+  readonly priority?: Priority | undefined
+  /** Of the keys of a bulk load, which have no requests to say it. */
+  readonly ttl?: number | undefined
+  readonly tags?: readonly string[] | undefined
+  /** Of a bulk load: how a key is fetched that is alone. What stands for a request is the key as the caller has it, and the `this` of the call. */
+  readonly bulk?: ((this: unknown, context: FetchContext) => unknown) | undefined
 }
 
 export interface ResolvedConfig {
@@ -74,6 +81,8 @@ export interface ResolvedConfig {
   readonly batchDefaults: ResolvedBatchOptions
 }
 
+/** The most keys of one call, where there is no limit. */
+const SIZE_MAX = 2 ** 31 - 1
 /** The priorities that have names. */
 const PRIORITIES = { high: 1, normal: 0, low: -1 }
 
@@ -114,6 +123,23 @@ export function resolveBatchOptions<T>(options: BatchOptions<T> | undefined, con
     throw misuse('options.customGrouper', complaint, undefined, 'ERR_INVALID_OPTION')
   }
   return resolved as unknown as ResolvedBatchOptions<T>
+}
+
+/** The options of bulk loads: those of their batches, and their own. */
+export type ResolvedBulkOptions<K> = ResolvedBatchOptions<never> &
+  Pick<LoaderOptions<K>, 'cacheKey'> & { readonly prefix: string; readonly windowMs: number }
+
+export function resolveBulkOptions<K>(
+  options: unknown,
+  config: ResolvedConfig,
+  declarations: readonly Declaration[],
+): ResolvedBulkOptions<K> {
+  const read = readOptions('options', options ?? {}, declarations)
+  const resolved: Record<string, unknown> = { ...config.batchDefaults, groupingStrategy: 'none', groupFallbackLimit: 0, ...read }
+  for (const { name, default: fallback } of BULK_OPTIONS) resolved[name] = read[name] ?? fallback
+  resolved.maxBatchSize = Math.min(resolved.maxBatchSize as number, SIZE_MAX)
+  resolved.retry = resolveFields(read.retry as object | undefined, config.batchDefaults.retry)
+  return resolved as unknown as ResolvedBulkOptions<K>
 }
 
 /** The options of a batch, and the fields of its one request, apart. */
