@@ -242,6 +242,19 @@ export class NotCachedError extends Error implements SluiceErrorFields {
   }
 }
 
+/** A `PriorityQueue` has no room for what was to be added. Nothing was. */
+export class QueueFullError extends RangeError implements SluiceErrorFields {
+  declare readonly code: 'ERR_QUEUE_FULL'
+  declare readonly family: 'misuse'
+  readonly maxSize: number
+
+  constructor(size: number, added: number, maxSize: number) {
+    super(`the queue has ${size} of at most ${maxSize} entries, and no room for ${added} more`)
+    brand(this, 'QueueFullError', 'ERR_QUEUE_FULL', 'misuse')
+    this.maxSize = maxSize
+  }
+}
+
 /** The engine crashed; a new one is in its place. What was cached in memory is gone, nothing else. */
 export class EngineCrashError extends Error implements SluiceErrorFields {
   declare readonly code: 'ERR_ENGINE_CRASHED'

@@ -26,5 +26,6 @@ export {
   type ResolvedBatchConfig,
 } from './options/schema.js'
 export { BatchProcessor } from './processor.js'
+export { PriorityQueue } from './queue.js'
 export { type ValueTierOptions, valueTier } from './storage/value-tier.js'
 export type * from './types.js'

@@ -500,3 +500,11 @@ export interface BatchProcessorConfig {
   /** Where time comes from; a virtual one in tests. Default: the runtime's clocks and timers. */
   clock?: Clock | undefined
 }
+
+/** For `new PriorityQueue(options)`. */
+export interface PriorityQueueOptions {
+  /** Most entries at a time, or `Infinity`. Default 10,000. */
+  readonly maxSize?: number | undefined
+  /** How many entries are dequeued ahead from the engine at a time, 1 to 10,000. Of no effect on the order. Default 128. */
+  readonly prefetch?: number | undefined
+}

@@ -18,10 +18,17 @@ export function clear(core: number): void;
  */
 export function create(config: Float64Array): number;
 
+export function createQueue(): number;
+
 /**
  * Ends an engine; its handle is not to be used again.
  */
 export function destroy(core: number): void;
+
+/**
+ * Its handle is not to be used again.
+ */
+export function destroyQueue(queue: number): void;
 
 export function ended(core: number, place: number, generation: number, now: number): void;
 
@@ -84,6 +91,8 @@ export function peek(core: number, len: number, now: number): number;
 
 export function purge(core: number, now: number): void;
 
+export function pushQueue(queue: number, count: number, before: boolean): void;
+
 /**
  * `words`: `count` flights, then with `grouping` 2 the number of each one's group. Answers how many groups there are.
  */
@@ -100,6 +109,11 @@ export function remaining(core: number, slot: number, now: number): number;
  * Makes room for `bytes` bytes of keys and lists of `words` numbers.
  */
 export function reserve(core: number, bytes: number, words: number): void;
+
+/**
+ * Where the entries are that cross, which are at least `count` from now on.
+ */
+export function reserveQueue(queue: number, count: number): number;
 
 export function seal(core: number, batch: number, now: number): void;
 
@@ -133,6 +147,11 @@ export function tagFlight(core: number, flight: number, len: number): void;
  */
 export function tagKey(core: number, key_len: number, tag_len: number): void;
 
+/**
+ * Answers how many there were.
+ */
+export function takeQueue(queue: number, count: number): number;
+
 export function weight(core: number): number;
 
 export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
@@ -143,7 +162,9 @@ export interface InitOutput {
     readonly advance: (a: number, b: number) => void;
     readonly clear: (a: number) => void;
     readonly create: (a: number, b: number) => number;
+    readonly createQueue: () => number;
     readonly destroy: (a: number) => void;
+    readonly destroyQueue: (a: number) => void;
     readonly ended: (a: number, b: number, c: number, d: number) => void;
     readonly fallBack: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly foresee: (a: number, b: number, c: number, d: number) => void;
@@ -159,10 +180,12 @@ export interface InitOutput {
     readonly open: (a: number, b: number, c: number, d: number) => number;
     readonly peek: (a: number, b: number, c: number) => number;
     readonly purge: (a: number, b: number) => void;
+    readonly pushQueue: (a: number, b: number, c: number) => void;
     readonly queue: (a: number, b: number, c: number, d: number, e: number, f: number) => number;
     readonly refuse: (a: number, b: number, c: number) => void;
     readonly remaining: (a: number, b: number, c: number) => number;
     readonly reserve: (a: number, b: number, c: number) => void;
+    readonly reserveQueue: (a: number, b: number) => number;
     readonly seal: (a: number, b: number, c: number) => void;
     readonly settle: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly settleMany: (a: number, b: number, c: number, d: number, e: number) => void;
@@ -171,6 +194,7 @@ export interface InitOutput {
     readonly supply: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly tagFlight: (a: number, b: number, c: number) => void;
     readonly tagKey: (a: number, b: number, c: number) => void;
+    readonly takeQueue: (a: number, b: number) => number;
     readonly weight: (a: number) => number;
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_malloc: (a: number, b: number) => number;

@@ -59,12 +59,31 @@ export function create(config) {
 }
 
 /**
+ * @returns {number}
+ */
+export function createQueue() {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.createQueue();
+    return ret >>> 0;
+}
+
+/**
  * Ends an engine; its handle is not to be used again.
  * @param {number} core
  */
 export function destroy(core) {
     __wbg_call_guard();
     wasm.destroy(core);
+}
+
+/**
+ * Its handle is not to be used again.
+ * @param {number} queue
+ */
+export function destroyQueue(queue) {
+    __wbg_call_guard();
+    wasm.destroyQueue(queue);
 }
 
 /**
@@ -258,6 +277,16 @@ export function purge(core, now) {
 }
 
 /**
+ * @param {number} queue
+ * @param {number} count
+ * @param {boolean} before
+ */
+export function pushQueue(queue, count, before) {
+    __wbg_call_guard();
+    wasm.pushQueue(queue, count, before);
+}
+
+/**
  * `words`: `count` flights, then with `grouping` 2 the number of each one's group. Answers how many groups there are.
  * @param {number} core
  * @param {number} batch
@@ -307,6 +336,19 @@ export function remaining(core, slot, now) {
 export function reserve(core, bytes, words) {
     __wbg_call_guard();
     wasm.reserve(core, bytes, words);
+}
+
+/**
+ * Where the entries are that cross, which are at least `count` from now on.
+ * @param {number} queue
+ * @param {number} count
+ * @returns {number}
+ */
+export function reserveQueue(queue, count) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.reserveQueue(queue, count);
+    return ret >>> 0;
 }
 
 /**
@@ -403,6 +445,19 @@ export function tagFlight(core, flight, len) {
 export function tagKey(core, key_len, tag_len) {
     __wbg_call_guard();
     wasm.tagKey(core, key_len, tag_len);
+}
+
+/**
+ * Answers how many there were.
+ * @param {number} queue
+ * @param {number} count
+ * @returns {number}
+ */
+export function takeQueue(queue, count) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.takeQueue(queue, count);
+    return ret >>> 0;
 }
 
 /**

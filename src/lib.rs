@@ -12,6 +12,7 @@
 //! 1  arena       key bytes               slab       ids that are used again
 //!    config      stats                   retry      when to try again
 //!    adaptive    limits that find themselves
+//!    queue       slots by priority
 //! 0  time        error                   hash       ids        random   pattern
 //! ```
 
@@ -37,6 +38,8 @@ mod index;
 mod labels;
 mod pattern;
 mod policy;
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))] // Only the boundary and the tests use it.
+mod queue;
 mod random;
 pub mod retry;
 mod schedule;

@@ -16,7 +16,7 @@ let output: InitOutput | undefined
 let generation = 0
 let retired = false
 let cause: unknown
-let ownerless: FinalizationRegistry<{ handle: number; generation: number }> | undefined
+let ownerless: FinalizationRegistry<Ownerless> | undefined
 const listeners = new Set<(cause: unknown) => void>()
 
 /** How many instances there have been; what was made under another number is gone. */
@@ -28,6 +28,12 @@ export function currentGeneration(): number {
 export interface Core {
   readonly exports: InitOutput
   readonly handle: number
+}
+
+interface Ownerless {
+  readonly handle: number
+  readonly end: 'destroy' | 'destroyQueue'
+  readonly generation: number
 }
 
 /** A new engine in the living instance, which is started if there is none; it ends when nobody has `owner` any longer, or at `endCore`. */
@@ -49,9 +55,13 @@ export function createCore(config: EngineConfig, owner: object): Core {
       ...seed(),
     ),
   )
-  ownerless ??= new FinalizationRegistry(destroy)
-  ownerless.register(owner, { handle, generation }, owner)
-  return { exports, handle }
+  return owned({ exports, handle }, 'destroy', owner)
+}
+
+/** The same for the engine's side of a queue. */
+export function createQueue(owner: object): Core {
+  const exports = start()
+  return owned({ exports, handle: exports.createQueue() }, 'destroyQueue', owner)
 }
 
 /** Ends an engine of the living instance. */
@@ -79,9 +89,15 @@ export function retireInstance(why: unknown): void {
   for (const listener of [...listeners]) listener(why)
 }
 
+function owned(core: Core, end: Ownerless['end'], owner: object): Core {
+  ownerless ??= new FinalizationRegistry(destroy)
+  ownerless.register(owner, { handle: core.handle, end, generation }, owner)
+  return core
+}
+
 /** What a lost instance had is lost with it. */
-function destroy(of: { handle: number; generation: number }): void {
-  if (of.generation === generation) output?.destroy(of.handle)
+function destroy(of: Ownerless): void {
+  if (of.generation === generation) output?.[of.end](of.handle)
 }
 
 function start(): InitOutput {

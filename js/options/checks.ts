@@ -91,10 +91,10 @@ export const oneOf = (...names: readonly string[]): Check => {
 }
 
 export const aPriority: Check = (value) => {
-  const expected = `'high', 'normal', 'low', or an integer from -${group(PRIORITY_MAX)} to ${group(PRIORITY_MAX)}`
   if (value === 'high' || value === 'normal' || value === 'low') return undefined
-  if (typeof value !== 'number') return { expected, outOfRange: typeof value === 'string' }
-  return Number.isInteger(value) && Math.abs(value) <= PRIORITY_MAX ? undefined : { expected, outOfRange: true }
+  if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= PRIORITY_MAX) return undefined
+  const expected = `'high', 'normal', 'low', or an integer from -${group(PRIORITY_MAX)} to ${group(PRIORITY_MAX)}`
+  return { expected, outOfRange: typeof value === 'number' || typeof value === 'string' }
 }
 
 export const tagList = typed('an array of strings', (value) => Array.isArray(value) && value.every(isString))

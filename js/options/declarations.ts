@@ -460,3 +460,21 @@ export const CONFIG_OPTIONS: readonly Declaration[] = [
     prose: 'Where time comes from; for tests in virtual time.',
   },
 ]
+
+/** Options of a priority queue. */
+export const QUEUE_OPTIONS: readonly Declaration[] = [
+  {
+    name: 'maxSize',
+    type: 'number',
+    default: 10_000,
+    check: anIntegerOrInfinity(1),
+    prose: 'Most entries at a time, or `Infinity`.',
+  },
+  {
+    name: 'prefetch',
+    type: 'number',
+    default: 128,
+    check: anInteger(1, 10_000),
+    prose: 'How many entries are dequeued ahead from the engine at a time. Of no effect on the order.',
+  },
+]

@@ -7,6 +7,7 @@
 #[cfg(feature = "test-hooks")]
 mod hooks;
 mod panic;
+mod queue;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -12,7 +12,7 @@ export interface Core {
 }
 
 /** What is done to an engine, and not by it; and what wasm-bindgen has for itself. */
-const APART = /^(?:create|destroy|__.*)$/
+const APART = /^(?:(?:create|destroy)(?:Queue)?|__.*)$/
 /** Calls go through all of these. */
 const all = new Set<Crossings>()
 
