@@ -126,6 +126,21 @@ describe('loadMany', () => {
     )
   })
 
+  test('is its own group, whatever groups and breakers the processor has', async (t) => {
+    const { processor } = setUp(t, { groups: { 'user:1': () => assert.fail('not asked') }, groupBreaker: { failures: 1 } })
+    const fails = () => {
+      throw new Error('down')
+    }
+    for (let time = 0; time < 3; time++) {
+      const { errors } = (await reasonOf(processor.loadMany(['user:1:a', 'user:1:b'], fails))) as BatchError
+      assert.deepEqual(
+        errors.map(({ message }) => message),
+        ['down', 'down'],
+      )
+    }
+    assert.deepEqual(await processor.loadMany(['user:1:a', 'user:1:b'], upper()), ['USER:1:A', 'USER:1:B'])
+  })
+
   test('joins loads in flight, and is joined', async (t) => {
     const { processor, source, bulk } = setUpBulk(t)
     const single = processor.getCachedData('a', source.fetch)
