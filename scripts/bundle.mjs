@@ -55,9 +55,11 @@ const withoutProse = {
   },
 }
 
-/** Classes and functions keep their names, for stack traces and logs that can be read. */
+/** Classes and exported functions keep their names, for stack traces and logs that can be read. */
 async function minified(text) {
-  const keep = { keep_classnames: true, keep_fnames: true }
+  const [, exported = ''] = /^export \{([^}]*)\}/m.exec(text) ?? /^__export\(\w+, \{([^}]*)\}/m.exec(text) ?? []
+  const names = [...exported.matchAll(/\w+/g)].map(([name]) => name)
+  const keep = { keep_classnames: true, keep_fnames: new RegExp(`^(?:${names.join('|')})$`) }
   const { code } = await minify(text, {
     module: true,
     ecma: 2020,

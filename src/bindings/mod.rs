@@ -6,8 +6,8 @@
 
 #[cfg(feature = "test-hooks")]
 mod hooks;
-mod panic;
 mod queue;
+mod runtime;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -85,7 +85,9 @@ fn compile(root: &Path, features: Option<&str>) -> Outcome<PathBuf> {
     let target_dir = root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root).args(["build", "--locked", "--release", "--lib", "--package", "sluice", "--target", TARGET]);
-    cargo.arg("--target-dir").arg(&target_dir).env("CARGO_ENCODED_RUSTFLAGS", path_renames(root)?);
+    cargo.arg("--target-dir").arg(&target_dir).env("CARGO_ENCODED_RUSTFLAGS", flags(root)?);
+    // For `-Zlocation-detail`: the toolchain is pinned, so that what is unstable does not change under us.
+    cargo.env("RUSTC_BOOTSTRAP", "1");
     if let Some(features) = features {
         cargo.args(["--features", features]);
     }
@@ -93,8 +95,8 @@ fn compile(root: &Path, features: Option<&str>) -> Outcome<PathBuf> {
     Ok(target_dir.join(TARGET).join("release/sluice.wasm"))
 }
 
-/// Flags that make the paths in panic messages those of no machine, in the encoding of `CARGO_ENCODED_RUSTFLAGS`.
-fn path_renames(root: &Path) -> Outcome<String> {
+/// Flags that keep the places of panics out of the wasm, and make paths those of no machine, in the encoding of `CARGO_ENCODED_RUSTFLAGS`.
+fn flags(root: &Path) -> Outcome<String> {
     let cargo_home = match env::var_os("CARGO_HOME") {
         Some(home) => PathBuf::from(home),
         None => env::home_dir().ok_or("no home folder")?.join(".cargo"),
@@ -108,7 +110,8 @@ fn path_renames(root: &Path) -> Outcome<String> {
         // What std's own paths are called where its sources (rust-src) are not installed.
         (Path::new(sysroot.trim()).join("lib/rustlib/src/rust"), format!("/rustc/{commit}")),
     ];
-    let flags = renames.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+    let renames = renames.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+    let flags = renames.chain(["-Zlocation-detail=none".to_string()]);
     Ok(flags.collect::<Vec<_>>().join("\u{1f}"))
 }
 
