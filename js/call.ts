@@ -10,7 +10,6 @@ import {
   GroupContractError,
   GroupFetchError,
   MissingResultError,
-  QueueTimeoutError,
 } from './errors.js'
 import { type GroupAnswers, readGroupResult } from './group-result.js'
 import { prefixOf } from './grouping.js'
@@ -369,23 +368,23 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
   }
 }
 
-/** A call that did not get a slot in time: all it is for is to refuse its loads. */
+/** A call that will not be started: all it is for is to refuse its loads. */
 export class UnstartedCall implements Call {
   readonly id: CallId
   isAbandoned = false
   readonly #dispatcher: Dispatcher
   readonly #loads: readonly Load[]
+  readonly #reasonOf: (load: Load) => Error
 
-  constructor(dispatcher: Dispatcher, id: CallId, loads: readonly Load[]) {
+  constructor(dispatcher: Dispatcher, id: CallId, loads: readonly Load[], reasonOf: (load: Load) => Error) {
     this.#dispatcher = dispatcher
     this.id = id
     this.#loads = loads
+    this.#reasonOf = reasonOf
   }
 
   run(): void {
-    for (const load of this.#loads) {
-      this.#dispatcher.fail(this, load, new QueueTimeoutError(load.key, load.options.queueTimeoutMs))
-    }
+    for (const load of this.#loads) this.#dispatcher.refuseCall(this, load, this.#reasonOf(load))
     this.#dispatcher.forget(this)
   }
 

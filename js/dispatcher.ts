@@ -19,11 +19,19 @@ import {
   type EngineStats,
   type FlightId,
   NO_STATS,
+  NONE,
   Outcome,
 } from './engine/engine.js'
 import { lastCause, onRetire } from './engine/instance.js'
 import { measure } from './engine/keys.js'
-import { BatchTimeoutError, CircularFetchError, EngineCrashError, QueueTimeoutError } from './errors.js'
+import {
+  BatchTimeoutError,
+  CircularFetchError,
+  EngineCrashError,
+  OverloadedError,
+  QueueTimeoutError,
+  RateLimitedError,
+} from './errors.js'
 import { type Events, ignore } from './events.js'
 import { Failure } from './failure.js'
 import { isolate } from './isolation.js'
@@ -290,6 +298,14 @@ export class Dispatcher implements EffectHandler, CallHost {
     for (const load of settled) if (load.isLive) load.failed = false
   }
 
+  /** `call` will not be started. That is not tried again: `load` had its chance. */
+  refuseCall(call: Call, load: Load, reason: Error): void {
+    if (!this.#settleable(call, load)) return
+    load.error = reason
+    load.failed = true
+    this.#settle(call, load, Outcome.failed)
+  }
+
   /** `load`'s group left it out; its own callback is to be called. */
   fallBack(call: Call, load: Load): void {
     if (!this.#settleable(call, load)) return
@@ -321,7 +337,7 @@ export class Dispatcher implements EffectHandler, CallHost {
   }
 
   /** Neither memory nor a tier has `load`, and it is not to be fetched. */
-  refuse(load: Load, reason: unknown): void {
+  refuseLoad(load: Load, reason: unknown): void {
     load.error = reason
     load.failed = true
     load.settledAt = this.now()
@@ -487,10 +503,11 @@ export class Dispatcher implements EffectHandler, CallHost {
   }
 
   timeOutQueued(id: CallId, flights: FlightId[]): void {
-    const loads = flights.map((flight) => this.#loads[flight]).filter((load) => load !== undefined)
-    const call = new UnstartedCall(this, id, loads)
-    this.#calls[id.place] = call
-    this.#tasks.push(call)
+    this.#dropCall(id, flights, ({ key, options }) => new QueueTimeoutError(key, options.queueTimeoutMs))
+  }
+
+  refuse(id: CallId, retryMs: number, flights: FlightId[]): void {
+    this.#dropCall(id, flights, ({ key }) => (retryMs === NONE ? new OverloadedError(key) : new RateLimitedError(key, retryMs)))
   }
 
   storedFailure(flight: FlightId): unknown {
@@ -528,6 +545,13 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.#listener.onStored(stored, ttlMs)
   }
 
+  #dropCall(id: CallId, flights: FlightId[], reasonOf: (load: Load) => Error): void {
+    const loads = flights.map((flight) => this.#loads[flight]).filter((load) => load !== undefined)
+    const call = new UnstartedCall(this, id, loads, reasonOf)
+    this.#calls[id.place] = call
+    this.#tasks.push(call)
+  }
+
   #settleable(call: Call, load: Load): boolean {
     return load.isLive && !this.engine.isLost && this.#calls[call.id.place] === call
   }
@@ -561,9 +585,7 @@ export class Dispatcher implements EffectHandler, CallHost {
     load.error = reason
     load.failed = true
     const { retry } = load.options
-    // One that never had a slot had its chance.
-    const isWorthIt = load.attempts < retry.attempts && !isInstance(reason, QueueTimeoutError)
-    return isWorthIt && isRetryable(retry.retryable, reason) ? Outcome.retryable : Outcome.failed
+    return load.attempts < retry.attempts && isRetryable(retry.retryable, reason) ? Outcome.retryable : Outcome.failed
   }
 
   /** What the engine wants to know besides: a value's weight, or how long the source asks to be left alone. */

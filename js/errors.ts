@@ -161,6 +161,33 @@ export class QueueTimeoutError extends Error implements SluiceErrorFields {
   }
 }
 
+/** As many loads wait for a slot as `maxQueue` allows. */
+export class OverloadedError extends Error implements SluiceErrorFields {
+  declare readonly code: 'ERR_OVERLOADED'
+  declare readonly family: 'fetch'
+  declare readonly key: string
+
+  constructor(key: string) {
+    super(`${JSON.stringify(key)} was not fetched, as too many others wait`)
+    brand(this, 'OverloadedError', 'ERR_OVERLOADED', 'fetch', { key })
+  }
+}
+
+/** A `rateLimit` with `onLimit: 'reject'` had no token left. */
+export class RateLimitedError extends Error implements SluiceErrorFields {
+  declare readonly code: 'ERR_RATE_LIMITED'
+  declare readonly family: 'fetch'
+  declare readonly key: string
+  /** After so many milliseconds there is a token again. */
+  readonly retryAfterMs: number
+
+  constructor(key: string, retryAfterMs: number) {
+    super(`${JSON.stringify(key)} was not fetched, as the rate limit is reached for another ${retryAfterMs} ms`)
+    brand(this, 'RateLimitedError', 'ERR_RATE_LIMITED', 'fetch', { key })
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
 /** A batch was not complete at its deadline. Its loads go on for others who wait for them. */
 export class BatchTimeoutError extends Error implements SluiceErrorFields {
   declare readonly code: 'ERR_BATCH_TIMEOUT'

@@ -17,14 +17,14 @@ export function prefixOf(key: string): string {
   return second < 0 ? key : key.slice(0, second)
 }
 
-/** What `customGrouper` says of `key`; throws what it throws, and a `TypeError` if it answers anything but a string or nothing. */
-export function customGroupOf(key: string, grouper: (key: string) => unknown): string | undefined {
-  const group = grouper(key)
-  if (group === undefined || group === null) return undefined
-  if (typeof group === 'string') return group
+/** What `namer` says of `key`; throws what it throws, and a `TypeError` if it answers anything but a string or nothing. */
+export function nameBy(what: string, key: string, namer: (key: string) => unknown): string | undefined {
+  const name = namer(key)
+  if (name === undefined || name === null) return undefined
+  if (typeof name === 'string') return name
   // A promise must not go unhandled only because we do not want it.
-  if (group instanceof Promise) group.catch(() => {})
-  const message = `customGrouper(${JSON.stringify(key)}): expected a string, null or undefined, received ${show(group)}`
+  if (name instanceof Promise) name.catch(() => {})
+  const message = `${what}(${JSON.stringify(key)}): expected a string, null or undefined, received ${show(name)}`
   throw new InvalidTypeError(message, 'ERR_INVALID_GROUP')
 }
 

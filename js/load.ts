@@ -1,9 +1,11 @@
 /** The wrapper's side of a flight: the callback that answers it, and the answer. */
 
 import type { Scope } from './context.js'
-import type { FlightId } from './engine/engine.js'
+import type { FlightId, Gate } from './engine/engine.js'
 import type { ResolvedBatchOptions } from './options/resolve.js'
 import type { BatchRequest, BatchSource } from './types.js'
+
+const NO_GATES: readonly Gate[] = []
 
 export class Load {
   readonly flight: FlightId
@@ -19,6 +21,8 @@ export class Load {
 
   /** What `customGrouper` answered, or the name of its group in the config. */
   groupKey: string | undefined
+  /** What it counts for, besides its batch's limit. */
+  gates: readonly Gate[] = NO_GATES
   value: unknown
   /** What it is, if only one request can read it. */
   unshareable: string | undefined

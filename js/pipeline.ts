@@ -11,7 +11,8 @@ import { FAILURE, Grouping, How, MISS, STALE } from './engine/engine.js'
 import { EngineCrashError, NotCachedError } from './errors.js'
 import type { Events } from './events.js'
 import type { Failure } from './failure.js'
-import { assignGroups, customGroupOf, numberGroups } from './grouping.js'
+import { assignGroups, nameBy, numberGroups } from './grouping.js'
+import { assignGates, byGates } from './limits.js'
 import { Load } from './load.js'
 import type { BatchPerformanceMonitor } from './monitor.js'
 import { anArray, verify } from './options/checks.js'
@@ -262,10 +263,13 @@ export class Pipeline implements ResultListener {
   /** Gets what the batch leads: from the tiers, else by its callbacks. */
   #load(batch: Batch, led: readonly Load[]): void {
     const { options } = batch
-    if (options.groupingStrategy === 'custom' && options.customGrouper !== undefined && options.cache !== 'only-if-cached') {
-      const { customGrouper } = options
+    const { groupingStrategy, customGrouper } = options
+    if (options.cache !== 'only-if-cached') {
       try {
-        for (const load of led) load.groupKey = customGroupOf(load.key, customGrouper)
+        if (groupingStrategy === 'custom' && customGrouper !== undefined) {
+          for (const load of led) load.groupKey = nameBy('customGrouper', load.key, customGrouper)
+        }
+        assignGates(led, options, this.config)
       } catch (error) {
         this.dispatcher.abandon(batch, error)
         return
@@ -327,10 +331,15 @@ export class Pipeline implements ResultListener {
     const { dispatcher } = this
     const { engine } = dispatcher
     if (options.cache === 'only-if-cached') {
-      for (const load of live) dispatcher.refuse(load, new NotCachedError(load.key))
+      for (const load of live) dispatcher.refuseLoad(load, new NotCachedError(load.key))
       return
     }
     dispatcher.uninterrupted(() => {
+      const now = dispatcher.now()
+      for (const { gates, loads } of byGates(live)) {
+        const flights = loads.map((load) => load.flight)
+        engine.limit(batch.id, gates, flights, now)
+      }
       engine.begin(live.length)
       const isBulk = options.bulk !== undefined
       const { groups: table } = this.config
@@ -344,7 +353,7 @@ export class Pipeline implements ResultListener {
       })
       const grouping = isBulk || groups ? Grouping.given : options.groupingStrategy === 'prefix' ? Grouping.prefix : Grouping.none
       const sizeMax = assigned ? live.length : options.groupFetch === undefined ? 0 : options.maxBatchSize
-      const count = engine.queue(batch.id, live.length, grouping, sizeMax, dispatcher.now())
+      const count = engine.queue(batch.id, live.length, grouping, sizeMax, now)
       batch.counts.groups += assigned?.count ?? count
       dispatcher.after()
     })

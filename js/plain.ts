@@ -2,7 +2,7 @@
  * Fetching without the engine: bounded, deduplicated, nothing kept. What is left when WebAssembly cannot run here, or while the engine crashes again and again.
  *
  * Of a batch's options it knows `maxConcurrency`, `deduplication`, `signal`, `timeoutMs`, `fetchTimeoutMs`, `failFast` and `isolation`; each key is fetched by
- * its own `fetchFunction`, and no tier is asked.
+ * its own `fetchFunction`, and no tier is asked. The processor's limits, and those of groups, are not known to it.
  */
 
 import { Batch, type Settle } from './batch.js'

@@ -1,6 +1,6 @@
 /** What a batch would do, put together from what the engine foresees. */
 
-import { customGroupOf, prefixOf } from './grouping.js'
+import { nameBy, prefixOf } from './grouping.js'
 import type { GroupTable } from './options/groups.js'
 import type { ResolvedBatchOptions } from './options/resolve.js'
 import type { BatchPlan, BatchRequest, PlannedRequest } from './types.js'
@@ -48,7 +48,7 @@ function groupOf(
   { groupFetch, groupingStrategy, customGrouper, maxBatchSize }: ResolvedBatchOptions<never>,
   table: GroupTable,
 ): { name: string; sizeMax: number } | undefined {
-  const custom = groupingStrategy === 'custom' ? customGroupOf(key, customGrouper ?? (() => null)) : undefined
+  const custom = groupingStrategy === 'custom' ? nameBy('customGrouper', key, customGrouper ?? (() => null)) : undefined
   if (groupFetch === undefined) {
     const group = table.of(key)
     return group && { name: group.name, sizeMax: group.options.maxBatchSize ?? maxBatchSize }

@@ -147,6 +147,11 @@ export interface BatchProgress {
 export interface BatchOptions<T = unknown> {
   /** Most callbacks of this batch running at once. Default 5. */
   maxConcurrency?: number | undefined
+  /**
+   * Most callbacks of one group running at once, those of the processor's other batches counted that give this option, too. Default
+   * `Infinity`. Groups are `groupingStrategy`'s, whether there is a `groupFetch` or not.
+   */
+  maxConcurrencyPerGroup?: number | undefined
   /** How missing keys are grouped. Default `'prefix'`. */
   groupingStrategy?: GroupingStrategy | undefined
   /** The group of a key, for `groupingStrategy: 'custom'`; `null` or `undefined` leaves the key ungrouped. */
@@ -442,10 +447,37 @@ export interface ProcessorMetrics {
   }[]
 }
 
+/** So many callbacks started in so much time: a token bucket, or one for each name. */
+export interface RateLimit {
+  /** Callbacks in each `perMs`. */
+  requests: number
+  perMs: number
+  /** Most of them at once, after a time of rest. Default `requests`. */
+  burst?: number | undefined
+  /**
+   * What is counted by itself, such as a host, by the key; of a group fetch, by its first key. Default: all keys together. A key for which it
+   * answers nothing is not counted.
+   */
+  by?: ((key: string) => string | null | undefined) | undefined
+  /** What becomes of a load that is over the limit when its turn comes: it waits, or fails with a `RateLimitedError`. Default `'queue'`. */
+  onLimit?: 'queue' | 'reject' | undefined
+}
+
 /** How a `BatchProcessor` is set up. Checked once, then frozen. Unknown names are errors. */
 export interface BatchProcessorConfig {
   /** `maxConcurrency` of batches that do not say. Default 5. */
   defaultConcurrency?: number | undefined
+  /** Most callbacks of all batches running at once; batches take turns, however many keys each has. Default `Infinity`. */
+  maxConcurrency?: number | undefined
+  /** Default of every batch's `maxConcurrencyPerGroup`. */
+  maxConcurrencyPerGroup?: number | undefined
+  /** Most callbacks started in a time. Of several limits, all must allow it. Default: none. */
+  rateLimit?: RateLimit | readonly RateLimit[] | undefined
+  /**
+   * Most calls of callbacks that may wait for their turn. What a batch queues beyond it, its last keys first, fails with an
+   * `OverloadedError`; retries and fallbacks of what was let in do not. Default `Infinity`.
+   */
+  maxQueue?: number | undefined
   /** `false`: missing keys are never grouped; each is fetched by its own `fetchFunction`. Default `true`. */
   enableOptimizations?: boolean | undefined
   /** Default `'prefix'`. */

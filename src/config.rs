@@ -21,6 +21,10 @@ pub struct Config {
     /// How eagerly entries are refreshed before they expire: 1 is the optimum for evenly spread readers, 0 never.
     pub early_refresh: f64,
     pub retry_budget: BudgetConfig,
+    /// Most callbacks at once, of all batches.
+    pub max_concurrency: f64,
+    /// Most calls that may wait for a slot.
+    pub max_queue: f64,
 }
 
 impl Config {

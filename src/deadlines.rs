@@ -1,75 +1,53 @@
-//! What is to happen at a time: a binary heap of deadlines, each of which can be cancelled.
-//!
-//! Ties come out in the order they were set. The heap holds ids; the slab knows each id's place in the heap, so that a deadline is
-//! cancelled in logarithmic time and none lingers until it would have come.
-
-use alloc::vec::Vec;
+//! What is to happen at a time: deadlines, each of which can be cancelled. Ties come out in the order they were set.
 
 use crate::error::{Validity, check};
+use crate::heap::{Heap, Item, Places};
 use crate::ids::TimerId;
 use crate::slab::Slab;
 use crate::time::Instant;
 
 #[derive(Debug)]
-struct Timer<T> {
-    at: Instant,
-    order: u64,
-    place: usize,
-    what: T,
-}
-
-#[derive(Debug)]
 pub struct Deadlines<T> {
-    timers: Slab<Timer<T>>,
-    heap: Vec<TimerId>,
+    timers: Slab<T>,
+    heap: Heap,
+    places: Places,
     set: u64,
 }
 
 impl<T> Default for Deadlines<T> {
     fn default() -> Self {
-        Self { timers: Slab::default(), heap: Vec::new(), set: 0 }
+        Self { timers: Slab::default(), heap: Heap::default(), places: Places::default(), set: 0 }
     }
 }
 
 impl<T: Copy> Deadlines<T> {
     pub fn set(&mut self, at: Instant, what: T) -> TimerId {
-        let place = self.heap.len();
         self.set += 1;
-        let id = TimerId(self.timers.insert(Timer { at, order: self.set, place, what }));
-        self.heap.push(id);
-        self.rise(place);
-        id
+        let id = self.timers.insert(what);
+        self.heap.push(&mut self.places, Item { rank: at.0, order: self.set, id });
+        TimerId(id)
     }
 
     pub fn cancel(&mut self, id: TimerId) {
-        let timer = self.timers.remove(id.0);
-        let last = self.heap.len() - 1;
-        if timer.place == last {
-            self.heap.pop();
-            return;
-        }
-        self.heap.swap_remove(timer.place);
-        self.timers[self.heap[timer.place].0].place = timer.place;
-        self.rise(timer.place);
-        self.sink(timer.place);
+        self.timers.remove(id.0);
+        self.heap.remove(&mut self.places, id.0);
     }
 
     /// Takes the earliest deadline that `now` has reached.
     pub fn due(&mut self, now: Instant) -> Option<T> {
-        let id = *self.heap.first()?;
-        let timer = &self.timers[id.0];
-        if timer.at > now {
+        let Item { rank, id, .. } = self.heap.first()?;
+        if rank > now.0 {
             return None;
         }
-        let what = timer.what;
-        self.cancel(id);
+        let what = self.timers[id];
+        self.cancel(TimerId(id));
         Some(what)
     }
 
     /// When to look again.
     #[must_use]
     pub fn next(&self) -> Instant {
-        self.heap.first().map_or(Instant::NEVER, |id| self.timers[id.0].at)
+        self.heap.first().map_or(Instant::NEVER, |item| Instant(item.rank))
     }
 
     #[must_use]
@@ -81,48 +59,8 @@ impl<T: Copy> Deadlines<T> {
     /// When the heap is out of order or disagrees with the slab.
     pub fn validate(&self) -> Validity {
         self.timers.validate()?;
-        check(self.timers.len() == self.heap.len(), || "deadlines: heap and slab differ in length".into())?;
-        for (place, id) in self.heap.iter().enumerate() {
-            check(self.timers[id.0].place == place, || format!("deadlines: timer {} is not at {place}", id.0))?;
-            check(place == 0 || !self.before(place, (place - 1) / 2), || format!("deadlines: {place} out of order"))?;
-        }
-        Ok(())
-    }
-
-    fn before(&self, a: usize, b: usize) -> bool {
-        let (a, b) = (&self.timers[self.heap[a].0], &self.timers[self.heap[b].0]);
-        a.at.order(b.at).then(a.order.cmp(&b.order)).is_lt()
-    }
-
-    fn swap(&mut self, a: usize, b: usize) {
-        self.heap.swap(a, b);
-        self.timers[self.heap[a].0].place = a;
-        self.timers[self.heap[b].0].place = b;
-    }
-
-    fn rise(&mut self, mut place: usize) {
-        while place > 0 && self.before(place, (place - 1) / 2) {
-            self.swap(place, (place - 1) / 2);
-            place = (place - 1) / 2;
-        }
-    }
-
-    fn sink(&mut self, mut place: usize) {
-        loop {
-            let (left, right) = (2 * place + 1, 2 * place + 2);
-            let mut first = place;
-            if left < self.heap.len() && self.before(left, first) {
-                first = left;
-            }
-            if right < self.heap.len() && self.before(right, first) {
-                first = right;
-            }
-            if first == place {
-                return;
-            }
-            self.swap(place, first);
-            place = first;
-        }
+        self.heap.validate(&self.places)?;
+        check(self.timers.len() == self.heap.len(), || "deadlines: heap and slab differ in length".into())
     }
 }
 
@@ -130,6 +68,7 @@ impl<T: Copy> Deadlines<T> {
 mod tests {
     use super::*;
     use crate::random::Random;
+    use alloc::vec::Vec;
 
     /// Against a list in the order of setting, searched for the earliest.
     #[test]

@@ -49,6 +49,8 @@ pub struct Flight {
     pub attempts: u32,
     /// When its callback was first called.
     pub started: Option<Instant>,
+    /// Where its calls are queued: see `schedule`.
+    pub stream: u32,
     /// Names for its entry, each once.
     pub tags: Vec<Box<[u8]>>,
     key: Slot,
@@ -160,6 +162,7 @@ impl Flights {
             priority: i32::MIN,
             attempts: 0,
             started: None,
+            stream: NONE,
             tags: Vec::new(),
             key: found.unwrap_or(Slot(NONE)),
             shared,
@@ -240,6 +243,22 @@ impl Flights {
             self.flights[waiter.flight.0].priority = self.highest_priority(waiter.flight, waiter.priority);
         }
         Some(waiter)
+    }
+
+    /// What the batch waits for has at least this priority. Answers the flights that had a lower one.
+    pub fn raise(&mut self, batch: BatchId, priority: i32) -> Vec<FlightId> {
+        let mut raised = Vec::new();
+        let mut at = self.parties[batch.0].first;
+        while let Some(waiter) = self.waiters.get_mut(at) {
+            waiter.priority = waiter.priority.max(priority);
+            let flight = &mut self.flights[waiter.flight.0];
+            if flight.priority < priority {
+                flight.priority = priority;
+                raised.push(waiter.flight);
+            }
+            at = waiter.in_batch.after;
+        }
+        raised
     }
 
     /// Ends a flight that has no waiters.

@@ -8,9 +8,9 @@
 //! 3  store       resident entries        flight     who leads a load, who waits
 //!    schedule    what may start now
 //! 2  policy      which slot leaves       deadlines  what is due        index  key bytes ↔ slot
-//!    labels      tags and groups of slots
+//!    labels      tags and groups of slots           gates      slots of groups, tokens of rates
 //! 1  arena       key bytes               slab       ids that are used again
-//!    config      stats                   retry      when to try again
+//!    config      stats                   retry      when to try again   heap   ids by rank   rate   token buckets
 //!    adaptive    limits that find themselves
 //!    queue       slots by priority
 //! 0  time        error                   hash       ids        random   pattern
@@ -32,7 +32,9 @@ mod deadlines;
 pub mod engine;
 pub mod error;
 mod flight;
+mod gates;
 pub mod hash;
+mod heap;
 pub mod ids;
 mod index;
 mod labels;
@@ -41,6 +43,7 @@ mod policy;
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))] // Only the boundary and the tests use it.
 mod queue;
 mod random;
+pub mod rate;
 pub mod retry;
 mod schedule;
 mod slab;

@@ -1,26 +1,34 @@
-//! What may start now: each batch has a lane with a limit, and calls wait in it by priority.
+//! What may start now: calls wait by priority for a slot of their batch, of their group and of the processor, and for tokens.
 //!
-//! A call's rank is the number of calls its lane had started when it was queued, less [`AGEING`] for each step of priority; the lowest
-//! rank starts first, first come first among equals. So calls queued together start strictly by priority, and a low one is overtaken
-//! only by those that come while the next `AGEING` × (difference in priority) calls start: none waits for ever.
+//! The calls of a batch that have the same limits are a *stream*, and wait in it by rank: the number of calls the batch's lane had started when
+//! the call was queued, less [`AGEING`] for each step of priority; the lowest rank starts first, first come first among equals. So calls
+//! queued together start strictly by priority, and a low one is overtaken only by those that come while the next `AGEING` × (difference
+//! in priority) calls start: none waits for ever.
 //!
-//! A call whose callback waits for the processor itself (a nested batch) is *suspended*: its slot serves others meanwhile, and before
-//! it hears its answer it takes a slot again, ahead of all that is queued. So nested calls never deadlock on a limit, and no more callbacks
+//! A stream waits in one *line*: at the first gate that is closed to it (see `gates`), else in its lane, else, with its lane's best call, at
+//! the processor. At rest nobody in any line could start. What frees a slot has that line looked through, best first: who cannot go on
+//! waits in the next line. Where the processor has a limit, at most one stream of each lane, and one of each gate that has opened, wait there
+//! for all that are behind them. In lines that lanes share, the rank is the number of calls the processor had started when the stream, or at the
+//! processor its lane, last got a turn, less the same for priority: so lanes take turns, however many calls each has (a round robin; Nagle: "On
+//! Packet Switches with Infinite Storage", RFC 970, 1985).
+//!
+//! A call whose callback waits for the processor itself (a nested batch) is *suspended*: its slots serve others meanwhile, and before
+//! it hears its answer it takes them again, ahead of all that is queued. So nested calls never deadlock on a limit, and no more callbacks
 //! than the limit are running and not waiting.
 
-use alloc::collections::{BinaryHeap, VecDeque};
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 
 use crate::error::{Validity, check};
-use crate::ids::{BatchId, CallId, FlightId, TimerId};
+use crate::gates::Gates;
+use crate::heap::{Heap, Item, Places};
+use crate::ids::{BatchId, CallId, FlightId, NONE, TimerId};
 use crate::slab::Slab;
 use crate::time::{Instant, Millis};
 
 /// Calls that may start before one waiting gains a step of priority.
-pub const AGEING: i64 = 100;
-/// Stale entries a queue may carry beside as many valid ones.
-const STALE_MIN: usize = 64;
+pub const AGEING: f64 = 100.0;
+/// As a limit: none.
+pub const UNLIMITED: u32 = u32::MAX;
 
 /// The flights that one callback answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +80,12 @@ pub enum State {
     Suspended {
         nested: u32,
     },
-    /// Its nested batches are answered; waits for a slot to hear of it.
-    Resuming,
+    /// Its nested batches are answered; waits for its slots to hear of it, as this stream.
+    Resuming {
+        stream: u32,
+    },
+    /// It will not be started.
+    Refused,
 }
 
 #[derive(Debug)]
@@ -86,74 +98,166 @@ pub struct Call {
     pub deadline: Option<TimerId>,
     /// The nested batch whose answer waits until this call has a slot again.
     pub held: Option<BatchId>,
-    started: Instant,
+    /// When it had its slots last.
+    pub started: Instant,
+    pub priority: i32,
+    stream: u32,
     /// The lane's clock when it was queued.
-    queued_at: i64,
+    queued_at: f64,
     order: u64,
-    /// Which of its entries in the queue is valid: the last one made.
-    entry: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Queued {
-    rank: i64,
-    order: u64,
-    call: CallId,
-    entry: u32,
+impl Call {
+    /// Whether its callback was, or is to be, called.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        !matches!(self.state, State::Queued | State::Refused)
+    }
+}
+
+/// A line that streams wait in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Lane(BatchId),
+    Gate(u32),
+    Processor,
+}
+
+/// Calls of one batch that have the same limits; or one call alone that resumes.
+#[derive(Debug)]
+struct Stream {
+    batch: BatchId,
+    gates: Vec<u32>,
+    /// By rank.
+    calls: Heap,
+    resumes: Option<CallId>,
+    /// Starts of the processor when it had its last turn, or had calls again.
+    turn: f64,
+    /// Where it waits, if it has a call.
+    line: Option<Line>,
+    /// The gate for whose line it waits at the processor, or [`NONE`].
+    envoy_of: u32,
 }
 
 #[derive(Debug)]
 struct Lane {
     limit: u32,
+    limit_per_group: u32,
     /// Slots in use.
     running: u32,
-    queue: BinaryHeap<Reverse<Queued>>,
-    /// Calls in `queue` that are still to start; the rest of its entries are stale.
+    line: Heap,
+    /// Calls that are still to start.
     queued: usize,
-    resuming: VecDeque<CallId>,
     /// Calls of this lane there are, in whatever state.
     calls: usize,
     /// Calls started so far.
-    clock: i64,
+    clock: f64,
+    /// Starts of the processor when it had its last turn, or had calls again.
+    turn: f64,
     /// Slot time spent so far, of calls that have ended.
     busy: Millis,
+    /// The stream of calls without further limits, and all others.
+    plain: u32,
+    streams: Vec<u32>,
+    /// The stream that waits at the processor, or [`NONE`].
+    envoy: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Schedule {
+    pub gates: Gates,
     calls: Slab<Call>,
+    call_places: Places,
+    streams: Slab<Stream>,
+    stream_places: Places,
     lanes: Vec<Option<Lane>>,
+    /// Most callbacks at once.
+    limit: u32,
+    running: u32,
+    line: Heap,
+    queued: usize,
+    starts: f64,
     order: u64,
+    /// Lines to be looked through.
+    opened: Vec<Line>,
 }
 
 impl Schedule {
-    /// Opens the batch's lane for `limit` calls at once.
-    pub fn open(&mut self, batch: BatchId, limit: u32) {
+    #[must_use]
+    pub fn new(limit: u32) -> Self {
+        Self {
+            gates: Gates::default(),
+            calls: Slab::default(),
+            call_places: Places::default(),
+            streams: Slab::default(),
+            stream_places: Places::default(),
+            lanes: Vec::new(),
+            limit,
+            running: 0,
+            line: Heap::default(),
+            queued: 0,
+            starts: 0.0,
+            order: 0,
+            opened: Vec::new(),
+        }
+    }
+
+    /// From now on, at most `limit` callbacks at once, whatever the batch; those that run go on.
+    pub fn set_limit(&mut self, limit: u32) {
+        self.limit = limit;
+    }
+
+    /// Opens the batch's lane for `limit` calls at once, and `limit_per_group` of each group.
+    pub fn open(&mut self, batch: BatchId, limit: u32, limit_per_group: u32) {
         if self.lanes.len() <= batch.at() {
             self.lanes.resize_with(batch.at() + 1, || None);
         }
+        let plain = self.add_stream(batch, Vec::new(), None);
         self.lanes[batch.at()] = Some(Lane {
             limit,
+            limit_per_group,
             running: 0,
-            queue: BinaryHeap::new(),
+            line: Heap::default(),
             queued: 0,
-            resuming: VecDeque::new(),
             calls: 0,
-            clock: 0,
+            clock: 0.0,
+            turn: 0.0,
             busy: Millis::ZERO,
+            plain,
+            streams: Vec::new(),
+            envoy: NONE,
         });
+    }
+
+    /// A stream of the batch for calls that pass these gates, which it leaves when the lane is closed.
+    pub fn open_stream(&mut self, batch: BatchId, gates: Vec<u32>) -> u32 {
+        let stream = self.add_stream(batch, gates, None);
+        lane_mut(&mut self.lanes, batch).streams.push(stream);
+        stream
     }
 
     /// Closes an idle lane.
     pub fn close(&mut self, batch: BatchId) {
-        let lane = self.lanes[batch.at()].take();
-        debug_assert!(lane.is_some_and(|lane| lane.calls == 0), "a lane was closed that has calls");
+        let Some(lane) = self.lanes[batch.at()].take() else { return };
+        debug_assert!(lane.calls == 0, "a lane was closed that has calls");
+        self.streams.remove(lane.plain);
+        for stream in lane.streams {
+            for gate in self.streams.remove(stream).gates {
+                self.gates.exit(gate);
+            }
+        }
     }
 
     /// Whether the lane has no calls.
     #[must_use]
     pub fn is_idle(&self, batch: BatchId) -> bool {
         self.lane(batch).calls == 0
+    }
+
+    /// Calls that wait for their first slot.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queued
     }
 
     /// Slot time of the lane's calls, those that run counted up to `now`.
@@ -167,8 +271,13 @@ impl Schedule {
         Millis(lane.busy.0 + running.map(|(_, call)| now.since(call.started).0).sum::<f64>())
     }
 
-    pub fn enqueue(&mut self, batch: BatchId, members: Members, group: bool, priority: i32) -> CallId {
+    /// Puts a call into a stream of the batch, [`NONE`] being the one without further limits.
+    pub fn enqueue(&mut self, batch: BatchId, stream: u32, members: Members, group: bool, priority: i32) -> CallId {
         let lane = lane_mut(&mut self.lanes, batch);
+        let stream = if stream == NONE { lane.plain } else { stream };
+        if lane.queued == 0 {
+            lane.turn = self.starts;
+        }
         self.order += 1;
         let call = Call {
             batch,
@@ -178,92 +287,105 @@ impl Schedule {
             deadline: None,
             held: None,
             started: Instant(0.0),
+            priority,
+            stream,
             queued_at: lane.clock,
             order: self.order,
-            entry: 0,
         };
         let rank = rank(lane.clock, priority);
-        let place = self.calls.insert(call);
-        let id = CallId { place, generation: self.calls.generation(place) };
-        lane.queue.push(Reverse(Queued { rank, order: self.order, call: id, entry: 0 }));
         lane.queued += 1;
         lane.calls += 1;
-        id
+        self.queued += 1;
+        let place = self.calls.insert(call);
+        let state = &mut self.streams[stream];
+        if state.line.is_none() {
+            state.turn = self.starts;
+        }
+        state.calls.push(&mut self.call_places, Item { rank, order: self.order, id: place });
+        self.rank_again(stream, place);
+        CallId { place, generation: self.calls.generation(place) }
     }
 
     /// The priority of a call has changed to `priority`; one that has started does not mind.
     pub fn reprioritize(&mut self, id: CallId, priority: i32) {
         let call = &mut self.calls[id.place];
+        call.priority = priority;
         if call.state != State::Queued {
             return;
         }
-        call.entry += 1;
-        let (batch, rank, order, entry) = (call.batch, rank(call.queued_at, priority), call.order, call.entry);
-        lane_mut(&mut self.lanes, batch).queue.push(Reverse(Queued { rank, order, call: id, entry }));
-        self.drop_stale(batch);
+        let (stream, rank, order) = (call.stream, rank(call.queued_at, priority), call.order);
+        let calls = &mut self.streams[stream].calls;
+        let first = calls.first().map_or(NONE, |first| first.id);
+        calls.remove(&mut self.call_places, id.place);
+        calls.push(&mut self.call_places, Item { rank, order, id: id.place });
+        self.rank_again(stream, if first == id.place { NONE } else { id.place });
     }
 
-    /// Gives the lane's next free slot away: to a call that resumes, else to the first in the queue.
-    pub fn next(&mut self, batch: BatchId, now: Instant) -> Option<Turn> {
-        let lane = lane_mut(&mut self.lanes, batch);
-        if lane.running >= lane.limit {
-            return None;
-        }
-        if let Some(id) = lane.resuming.pop_front() {
-            lane.running += 1;
-            let call = &mut self.calls[id.place];
-            call.state = State::Running;
-            call.started = now;
-            return Some(Turn::Resume(id));
-        }
-        while let Some(Reverse(entry)) = lane.queue.pop() {
-            let id = entry.call;
-            if self.calls.generation(id.place) != id.generation {
-                continue;
-            }
-            let Some(call) = self.calls.get_mut(id.place) else { continue };
-            if call.state != State::Queued || call.entry != entry.entry {
-                continue;
-            }
-            call.state = State::Running;
-            call.started = now;
-            lane.running += 1;
-            lane.queued -= 1;
-            lane.clock += 1;
-            self.drop_stale(batch);
-            return Some(Turn::Start(id));
-        }
-        None
+    /// The batch's line is to be looked through.
+    pub fn look(&mut self, batch: BatchId) {
+        self.opened.push(Line::Lane(batch));
     }
 
-    /// The call waits for a nested batch: the slot it may hold is free for others.
+    /// The lines of buckets that have a token again are to be looked through.
+    pub fn ring(&mut self, now: Instant) {
+        while let Some(gate) = self.gates.ring(now) {
+            self.opened.push(Line::Gate(gate));
+        }
+    }
+
+    /// Who comes next, of all lines that are to be looked through.
+    pub fn next(&mut self, now: Instant) -> Option<Turn> {
+        loop {
+            let at_processor = self.running < self.limit && !self.line.is_empty();
+            let line = self.opened.pop().or(at_processor.then_some(Line::Processor))?;
+            let Some(id) = self.draw(line, now) else { continue };
+            self.leave_line(id);
+            let turn = self.place(id, line, now);
+            match line {
+                Line::Gate(gate) if self.waits_at(id, Line::Processor) => self.streams[id].envoy_of = gate,
+                Line::Processor => {}
+                _ => self.opened.push(line),
+            }
+            if turn.is_some() {
+                return turn;
+            }
+        }
+    }
+
+    /// Takes a queued call out: it will not be started.
+    pub fn refuse(&mut self, id: CallId) {
+        self.dequeue(id.place);
+        self.calls[id.place].state = State::Refused;
+    }
+
+    /// The call waits for a nested batch: the slots it may hold are free for others.
     pub fn suspend(&mut self, id: CallId, now: Instant) {
-        let call = &mut self.calls[id.place];
-        match &mut call.state {
-            State::Running => {
-                call.state = State::Suspended { nested: 1 };
-                let lane = lane_mut(&mut self.lanes, call.batch);
-                lane.running -= 1;
-                lane.busy.0 += now.since(call.started).0;
+        match self.calls[id.place].state {
+            State::Running => self.free_slots(id.place, now),
+            State::Resuming { stream } => self.give_up_resuming(stream),
+            State::Suspended { nested } => {
+                self.calls[id.place].state = State::Suspended { nested: nested + 1 };
+                return;
             }
-            State::Suspended { nested } => *nested += 1,
-            State::Resuming => {
-                call.state = State::Suspended { nested: 1 };
-                lane_mut(&mut self.lanes, call.batch).resuming.retain(|&other| other != id);
-            }
-            State::Queued => unreachable!("a queued call cannot wait"),
+            State::Queued | State::Refused => unreachable!("a queued call cannot wait"),
         }
+        self.calls[id.place].state = State::Suspended { nested: 1 };
     }
 
     /// One of the nested batches that the call waits for is answered.
     pub fn resume(&mut self, id: CallId) {
         let call = &mut self.calls[id.place];
-        if let State::Suspended { nested } = &mut call.state {
-            *nested -= 1;
-            if *nested == 0 {
-                call.state = State::Resuming;
-                lane_mut(&mut self.lanes, call.batch).resuming.push_back(id);
-            }
+        let State::Suspended { nested } = &mut call.state else { return };
+        *nested -= 1;
+        if *nested == 0 {
+            self.order += 1;
+            call.order = self.order;
+            let (batch, gates) = (call.batch, &self.streams[call.stream].gates);
+            // A token it has had.
+            let groups = gates.iter().copied().filter(|&gate| self.gates.is_group(gate)).collect();
+            let stream = self.add_stream(batch, groups, Some(id));
+            self.calls[id.place].state = State::Resuming { stream };
+            self.wait_in(stream, Line::Lane(batch));
         }
     }
 
@@ -272,23 +394,16 @@ impl Schedule {
         self.calls[id.place].members.remove(flight)
     }
 
-    /// Ends a call in whatever state, and frees the slot it holds.
+    /// Ends a call in whatever state, and frees the slots it holds.
     pub fn end(&mut self, id: CallId, now: Instant) -> Call {
-        let call = self.calls.remove(id.place);
-        let lane = lane_mut(&mut self.lanes, call.batch);
-        lane.calls -= 1;
-        match call.state {
-            State::Queued => {
-                lane.queued -= 1;
-                self.drop_stale(call.batch);
-            }
-            State::Running => {
-                lane.running -= 1;
-                lane.busy.0 += now.since(call.started).0;
-            }
-            State::Suspended { .. } => {}
-            State::Resuming => lane.resuming.retain(|&other| other != id),
+        match self.calls[id.place].state {
+            State::Queued => self.dequeue(id.place),
+            State::Running => self.free_slots(id.place, now),
+            State::Suspended { .. } | State::Refused => {}
+            State::Resuming { stream } => self.give_up_resuming(stream),
         }
+        let call = self.calls.remove(id.place);
+        lane_mut(&mut self.lanes, call.batch).calls -= 1;
         call
     }
 
@@ -305,65 +420,313 @@ impl Schedule {
     /// Calls there are, and those of them in a slot.
     #[must_use]
     pub fn counts(&self) -> [usize; 2] {
-        [self.calls.len(), self.lanes.iter().flatten().map(|lane| lane.running as usize).sum()]
+        [self.calls.len(), self.running as usize]
     }
 
     /// # Errors
-    /// When lanes, queues and calls disagree, or a limit is exceeded.
-    pub fn validate(&self) -> Validity {
+    /// When lanes, lines, gates and calls disagree, a limit is exceeded, or somebody waits who could start.
+    pub fn validate(&self, now: Instant) -> Validity {
         self.calls.validate()?;
+        self.streams.validate()?;
+        let of = |batch: usize, state: fn(&State) -> bool| {
+            self.calls.iter().filter(|(_, call)| call.batch.at() == batch && state(&call.state)).count()
+        };
+        let passes = |stream: &Stream, gate: u32| stream.gates.contains(&gate);
+        let users = |gate: u32| self.streams.iter().filter(|(_, one)| one.resumes.is_none() && passes(one, gate)).count();
+        let runs = |call: &&Call| call.state == State::Running;
+        let running_of = |gate: u32| {
+            let calls = self.calls.iter().map(|(_, call)| call).filter(runs);
+            calls.filter(|call| passes(&self.streams[call.stream], gate)).count()
+        };
+        self.gates.validate(users, running_of)?;
+        self.line.validate(&self.stream_places)?;
+        let (mut queued, mut running, mut waiting) = (0, 0, self.line.len());
         for (batch, lane) in self.lanes.iter().enumerate() {
             let Some(lane) = lane else { continue };
-            let of = |state: fn(&State) -> bool| {
-                self.calls.iter().filter(|(_, call)| call.batch.at() == batch && state(&call.state)).count()
-            };
+            lane.line.validate(&self.stream_places)?;
+            waiting += lane.line.len();
+            queued += lane.queued;
+            running += lane.running;
             check(lane.running <= lane.limit, || format!("schedule: {} run in lane {batch}", lane.running))?;
-            let running = of(|state| *state == State::Running);
-            check(running == lane.running as usize, || format!("schedule: {running} run in lane {batch}, not counted so"))?;
-            let queued = of(|state| *state == State::Queued);
-            check(queued == lane.queued, || format!("schedule: {queued} queued in lane {batch}, {} counted", lane.queued))?;
-            let resuming = of(|state| *state == State::Resuming);
-            check(resuming == lane.resuming.len(), || format!("schedule: {resuming} resume in lane {batch}"))?;
-            let all = of(|_| true);
+            let counted = of(batch, |state| *state == State::Running);
+            check(counted == lane.running as usize, || format!("schedule: {counted} run in lane {batch}, not counted so"))?;
+            let counted = of(batch, |state| *state == State::Queued);
+            check(counted == lane.queued, || format!("schedule: {counted} queued in lane {batch}, {} counted", lane.queued))?;
+            let all = of(batch, |_| true);
             check(all == lane.calls, || format!("schedule: {all} calls in lane {batch}, {} counted", lane.calls))?;
-            let findable = lane.queue.iter().filter(|Reverse(entry)| self.is_valid(entry)).count();
-            check(findable == queued, || format!("schedule: {findable} of {queued} can be found in lane {batch}"))?;
-            let bound = queued * 2 + STALE_MIN;
-            check(lane.queue.len() <= bound, || format!("schedule: lane {batch} carries {} entries", lane.queue.len()))?;
+        }
+        check(queued == self.queued, || format!("schedule: {queued} queued, {} counted", self.queued))?;
+        check(running == self.running, || format!("schedule: {running} run, {} counted", self.running))?;
+        waiting += self.gates.iter().map(|(_, gate)| gate.line.len()).sum::<usize>();
+        let (mut found, mut lined) = (0, 0);
+        for (id, stream) in self.streams.iter() {
+            stream.calls.validate(&self.call_places)?;
+            found += stream.calls.len();
+            let waits = !stream.calls.is_empty() || stream.resumes.is_some();
+            check(waits == stream.line.is_some(), || format!("schedule: stream {id} waits: {waits}, in {:?}", stream.line))?;
+            lined += usize::from(waits);
+        }
+        check(found == queued, || format!("schedule: {found} of {queued} can be found"))?;
+        check(lined == waiting, || format!("schedule: {lined} streams wait, {waiting} in lines"))?;
+        self.validate_rest(now)
+    }
+
+    /// With nothing left to be looked through, whoever waits waits for something.
+    fn validate_rest(&self, now: Instant) -> Validity {
+        if !self.opened.is_empty() {
+            return Ok(());
+        }
+        for (id, stream) in self.streams.iter() {
+            let lane = self.lane(stream.batch);
+            let is_right = match stream.line {
+                None => true,
+                Some(Line::Processor) => self.running >= self.limit,
+                Some(Line::Lane(_)) => lane.running >= lane.limit || lane.envoy != NONE && stream.resumes.is_none(),
+                Some(Line::Gate(gate)) => {
+                    let line = self.gates.get(gate).map(|gate| &gate.line);
+                    let first = line.and_then(Heap::first).map_or(id, |first| first.id);
+                    let limit = self.lane(self.streams[first].batch).limit_per_group;
+                    let has_envoy = self.streams.iter().any(|(_, other)| other.envoy_of == gate);
+                    has_envoy || self.gates.is_closed(gate, limit, now)
+                }
+            };
+            check(is_right, || format!("schedule: stream {id} waits in {:?} for nothing", stream.line))?;
         }
         Ok(())
     }
 
-    fn is_valid(&self, entry: &Queued) -> bool {
-        self.get(entry.call).is_some_and(|call| call.state == State::Queued && call.entry == entry.entry)
-    }
-
-    /// Rebuilds the lane's queue when most of it is stale.
-    fn drop_stale(&mut self, batch: BatchId) {
-        let lane = lane_mut(&mut self.lanes, batch);
-        if lane.queue.len() > lane.queued * 2 + STALE_MIN {
-            let mut queue = core::mem::take(&mut lane.queue);
-            queue.retain(|Reverse(entry)| self.is_valid(entry));
-            lane_mut(&mut self.lanes, batch).queue = queue;
+    /// The stream of the line that is to be tried next, if any is: nobody behind it may be sooner.
+    fn draw(&mut self, line: Line, now: Instant) -> Option<u32> {
+        match line {
+            Line::Processor => Some(self.line.first()?.id),
+            Line::Gate(gate) => {
+                let first = self.gates.get(gate)?.line.first()?.id;
+                let lane = self.lane(self.streams[first].batch);
+                if self.gates.is_closed(gate, lane.limit_per_group, now) {
+                    self.gates.set_alarm(gate, true);
+                    return None;
+                }
+                Some(first)
+            }
+            Line::Lane(batch) => {
+                let lane = self.lanes[batch.at()].as_ref()?;
+                let first = lane.line.first()?;
+                if lane.running >= lane.limit {
+                    return None;
+                }
+                let (envoy, resumes) = (lane.envoy, self.streams[first.id].resumes.is_some());
+                if envoy != NONE && !resumes {
+                    if self.streams[envoy].calls.first().is_some_and(|other| other.is_before(&first)) {
+                        return None;
+                    }
+                    // It has been overtaken.
+                    self.leave_line(envoy);
+                    self.wait_in(envoy, Line::Lane(batch));
+                }
+                Some(first.id)
+            }
         }
     }
 
+    /// Lets a stream that is in no line go as far as it can, from `line` on.
+    fn place(&mut self, id: u32, line: Line, now: Instant) -> Option<Turn> {
+        let stream = &self.streams[id];
+        let (batch, resumes) = (stream.batch, stream.resumes.is_some());
+        let lane = self.lane(batch);
+        let closed = stream.gates.iter().find(|&&gate| self.gates.is_closed(gate, lane.limit_per_group, now));
+        let next = if let Some(&gate) = closed {
+            Line::Gate(gate)
+        } else if lane.running >= lane.limit || line != Line::Processor && !resumes && lane.envoy != NONE {
+            Line::Lane(batch)
+        } else if line != Line::Processor && self.limit < UNLIMITED {
+            if !resumes {
+                lane_mut(&mut self.lanes, batch).envoy = id;
+            }
+            Line::Processor
+        } else {
+            if !matches!(line, Line::Lane(_)) {
+                // Where its next call will be found.
+                self.look(batch);
+            }
+            return Some(self.go(id, now));
+        };
+        self.wait_in(id, next);
+        if next == Line::Lane(batch) && line != next {
+            self.opened.push(next);
+        }
+        None
+    }
+
+    /// The stream has its turn.
+    fn go(&mut self, id: u32, now: Instant) -> Turn {
+        let stream = &self.streams[id];
+        let batch = stream.batch;
+        let place = stream.calls.first().map_or(NONE, |first| first.id);
+        let call = stream.resumes.unwrap_or_else(|| CallId { place, generation: self.calls.generation(place) });
+        let refuses = stream.gates.iter().filter_map(|&gate| self.gates.refuses_until(gate, now));
+        let until = refuses.map(|until| until.0).fold(now.0, f64::max);
+        if until > now.0 {
+            self.refuse(call);
+            return Turn::Refuse(call, Instant(until).since(now));
+        }
+        for &gate in &stream.gates {
+            self.gates.take(gate, now);
+        }
+        let resumes = stream.resumes.is_some();
+        if resumes {
+            self.streams.remove(id);
+        } else {
+            self.starts += 1.0;
+            self.streams[id].turn = self.starts;
+            self.dequeue(call.place);
+        }
+        self.running += 1;
+        let lane = lane_mut(&mut self.lanes, batch);
+        lane.running += 1;
+        let state = &mut self.calls[call.place];
+        state.state = State::Running;
+        state.started = now;
+        if resumes {
+            return Turn::Resume(call);
+        }
+        lane.clock += 1.0;
+        lane.turn = self.starts;
+        Turn::Start(call)
+    }
+
+    fn add_stream(&mut self, batch: BatchId, gates: Vec<u32>, resumes: Option<CallId>) -> u32 {
+        let calls = Heap::default();
+        self.streams.insert(Stream { batch, gates, calls, resumes, turn: 0.0, line: None, envoy_of: NONE })
+    }
+
+    /// Lets a stream that is in no line wait in this one.
+    fn wait_in(&mut self, id: u32, line: Line) {
+        let stream = &mut self.streams[id];
+        stream.line = Some(line);
+        let item = match (stream.calls.first(), line) {
+            (None, _) => {
+                let order = stream.resumes.map_or(0, |call| self.calls[call.place].order);
+                Item { rank: f64::NEG_INFINITY, order, id }
+            }
+            (Some(first), Line::Lane(_)) => Item { id, ..first },
+            (Some(first), _) => {
+                let lane = self.lanes[stream.batch.at()].as_ref();
+                let turn = if line == Line::Processor { lane.map_or(0.0, |lane| lane.turn) } else { stream.turn };
+                Item { rank: rank(turn, self.calls[first.id].priority), order: first.order, id }
+            }
+        };
+        match line {
+            Line::Lane(batch) => lane_mut(&mut self.lanes, batch).line.push(&mut self.stream_places, item),
+            Line::Processor => self.line.push(&mut self.stream_places, item),
+            Line::Gate(gate) => {
+                self.gates.line_mut(gate).push(&mut self.stream_places, item);
+                self.gates.set_alarm(gate, true);
+            }
+        }
+    }
+
+    /// Takes a stream out of the line it is in; for whom it waited there, others are to be found.
+    fn leave_line(&mut self, id: u32) {
+        let stream = &mut self.streams[id];
+        let envoy_of = core::mem::replace(&mut stream.envoy_of, NONE);
+        let batch = stream.batch;
+        match stream.line.take() {
+            None => {}
+            Some(Line::Lane(batch)) => lane_mut(&mut self.lanes, batch).line.remove(&mut self.stream_places, id),
+            Some(Line::Gate(gate)) => {
+                let line = self.gates.line_mut(gate);
+                line.remove(&mut self.stream_places, id);
+                if line.is_empty() {
+                    self.gates.set_alarm(gate, false);
+                }
+            }
+            Some(Line::Processor) => {
+                self.line.remove(&mut self.stream_places, id);
+                let lane = lane_mut(&mut self.lanes, batch);
+                if lane.envoy == id {
+                    lane.envoy = NONE;
+                }
+                self.look(batch);
+                if envoy_of != NONE {
+                    self.opened.push(Line::Gate(envoy_of));
+                }
+            }
+        }
+    }
+
+    fn waits_at(&self, id: u32, line: Line) -> bool {
+        self.streams.get(id).is_some_and(|stream| stream.line == Some(line))
+    }
+
+    /// The first call of a stream may be another, or of another priority: `changed` if it is first now.
+    fn rank_again(&mut self, id: u32, changed: u32) {
+        let stream = &self.streams[id];
+        let Some(first) = stream.calls.first() else { return self.leave_line(id) };
+        match stream.line {
+            None => self.wait_in(id, Line::Lane(stream.batch)),
+            // As far as it has come it stays, unless it is now ahead of those who wait for it further on.
+            Some(_) if changed == NONE || first.id == changed => {
+                let batch = stream.batch;
+                self.leave_line(id);
+                self.wait_in(id, Line::Lane(batch));
+                self.look(batch);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Takes a queued call out of its stream.
+    fn dequeue(&mut self, place: u32) {
+        let Call { stream, batch, .. } = self.calls[place];
+        let calls = &mut self.streams[stream].calls;
+        let is_first = calls.first().is_some_and(|first| first.id == place);
+        calls.remove(&mut self.call_places, place);
+        lane_mut(&mut self.lanes, batch).queued -= 1;
+        self.queued -= 1;
+        if is_first {
+            self.rank_again(stream, NONE);
+        }
+    }
+
+    fn free_slots(&mut self, place: u32, now: Instant) {
+        let call = &self.calls[place];
+        let lane = lane_mut(&mut self.lanes, call.batch);
+        lane.running -= 1;
+        lane.busy.0 += now.since(call.started).0;
+        self.running -= 1;
+        for &gate in &self.streams[call.stream].gates {
+            if self.gates.is_group(gate) {
+                self.gates.give_back(gate);
+                self.opened.push(Line::Gate(gate));
+            }
+        }
+    }
+
+    fn give_up_resuming(&mut self, stream: u32) {
+        self.leave_line(stream);
+        self.streams.remove(stream);
+    }
+
+    #[inline(never)]
     fn lane(&self, batch: BatchId) -> &Lane {
         self.lanes[batch.at()].as_ref().expect("the batch has no lane")
     }
 }
 
-/// Who got a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who has got what it waited for.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Turn {
     Start(CallId),
     Resume(CallId),
+    /// There is no token for it, and will be none for so long.
+    Refuse(CallId, Millis),
 }
 
-fn rank(queued_at: i64, priority: i32) -> i64 {
-    queued_at - i64::from(priority) * AGEING
+fn rank(turn: f64, priority: i32) -> f64 {
+    turn - f64::from(priority) * AGEING
 }
 
+#[inline(never)] // What it says when there is none is a good part of the module otherwise.
 fn lane_mut(lanes: &mut [Option<Lane>], batch: BatchId) -> &mut Lane {
     lanes[batch.at()].as_mut().expect("the batch has no lane")
 }

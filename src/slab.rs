@@ -34,6 +34,12 @@ impl<T> Slab<T> {
         self.len
     }
 
+    /// Places there are, used or not.
+    #[must_use]
+    pub fn places(&self) -> u32 {
+        self.cells.len() as u32
+    }
+
     pub fn insert(&mut self, value: T) -> u32 {
         let place = self.free;
         if place == NONE {

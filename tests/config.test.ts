@@ -289,8 +289,8 @@ describe('retry and retryBudget', () => {
 
 describe('a name that is no option', () => {
   const near: [string, string, string][] = [
-    ['maxConcurency', "; did you mean 'maxConcurrency'?", ''],
-    ['concurrency', "; did you mean 'maxConcurrency'?", ''],
+    ['maxConcurency', "; did you mean 'maxConcurrency'?", "; did you mean 'maxConcurrency'?"],
+    ['concurrency', "; did you mean 'maxConcurrency'?", "; did you mean 'maxConcurrency'?"],
     ['TTL', '', "; did you mean 'ttl'?"],
     ['timeoutMS', "; did you mean 'timeoutMs'?", "; did you mean 'timeoutMs'?"],
     ['groupfetch', "; did you mean 'groupFetch'?", ''],

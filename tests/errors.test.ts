@@ -155,6 +155,8 @@ describe('every error of ours', () => {
     BatchError: [new sluice.BatchError([]), 'ERR_BATCH_FAILED', 'fetch', AggregateError],
     FetchTimeoutError: [new sluice.FetchTimeoutError('a', 1), 'ERR_FETCH_TIMEOUT', 'fetch', Error],
     QueueTimeoutError: [new sluice.QueueTimeoutError('a', 1), 'ERR_QUEUE_TIMEOUT', 'fetch', Error],
+    OverloadedError: [new sluice.OverloadedError('a'), 'ERR_OVERLOADED', 'fetch', Error],
+    RateLimitedError: [new sluice.RateLimitedError('a', 1), 'ERR_RATE_LIMITED', 'fetch', Error],
     BatchTimeoutError: [new sluice.BatchTimeoutError(1), 'ERR_BATCH_TIMEOUT', 'fetch', Error],
     GroupFetchError: [new sluice.GroupFetchError('a', 'g', 'why'), 'ERR_GROUP_FETCH', 'fetch', Error],
     GroupBreakerError: [new sluice.GroupBreakerError('a', 'g', 'why'), 'ERR_GROUP_BREAKER_OPEN', 'fetch', Error],

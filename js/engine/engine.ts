@@ -55,11 +55,22 @@ export interface EngineConfig {
   slidingTtl: boolean
   earlyRefresh: number
   retryBudget: Readonly<{ ratio: number; burst: number }>
+  maxConcurrency: number
+  maxQueue: number
+  rateLimit: readonly Readonly<{ requests: number; perMs: number; burst: number; onLimit: 'queue' | 'reject' }>[]
+}
+
+/** What calls of different batches pass: slots of a group, or tokens of a rate, by name. */
+export interface Gate {
+  /** The number of the rate; `NONE` for a group. */
+  readonly rate: number
+  readonly name: string
 }
 
 /** How the loads that a batch leads are carried out. */
 export interface BatchTerms {
   readonly maxConcurrency: number
+  readonly maxConcurrencyPerGroup: number
   readonly fetchTimeoutMs: number
   readonly queueTimeoutMs: number
   readonly timeoutMs: number
@@ -82,6 +93,8 @@ export interface EffectHandler {
   abort(call: CallId): void
   timeOut(call: CallId): void
   timeOutQueued(call: CallId, flights: FlightId[]): void
+  /** There is no token for another `retryMs`; `NONE`: as many calls wait as may. */
+  refuse(call: CallId, retryMs: number, flights: FlightId[]): void
   timeOutBatch(batch: BatchId): void
   release(flight: FlightId): void
   cycle(batch: BatchId, index: number, flights: FlightId[]): void
@@ -125,6 +138,7 @@ const DEADLINE_AT = 1
 const MAIL_REGIONS_AT = 16
 /** Words of an effect: its tag and up to three fields. */
 const EFFECT_WORDS = 4
+const MEMBER = 2
 
 export class Engine {
   /** The resident values, by slot. */
@@ -253,7 +267,7 @@ export class Engine {
     this.begin(8)
     // In the order of `open` in src/bindings/mod.rs.
     const numbers = [maxConcurrency, fetchTimeoutMs, queueTimeoutMs, timeoutMs, attempts, backoffMs, maxBackoffMs]
-    this.floats.set([...numbers, jitter, staleIfError, finishesOrphans])
+    this.floats.set([...numbers, jitter, staleIfError, finishesOrphans, terms.maxConcurrencyPerGroup])
     const { place, generation } = parent?.instance === this.#generation ? parent : NO_CALL
     return this.#call(() => this.#exports.open(this.#handle, place, generation, now))
   }
@@ -262,6 +276,17 @@ export class Engine {
   admit(batch: BatchId, base: number, each: boolean, share: boolean, missed: number): void {
     this.#call(() => this.#exports.admit(this.#handle, batch, base, each ? 1 : 0, share ? 1 : 0, missed))
     if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+  }
+
+  /** The calls of these flights pass these gates. */
+  limit(batch: BatchId, gates: readonly Gate[], flights: readonly FlightId[], now: number): void {
+    const ids = gates.map(({ rate, name }) => {
+      const bytes = this.#writeText(name)
+      return this.#call(() => this.#exports.gate(this.#handle, rate, bytes, now))
+    })
+    this.begin(ids.length + flights.length)
+    this.words.set([...ids, ...flights])
+    this.#call(() => this.#exports.limit(this.#handle, batch, ids.length, flights.length))
   }
 
   seal(batch: BatchId, now: number): void {
@@ -427,7 +452,7 @@ export class Engine {
           handler.startOne(idOf(a, b), c)
           break
         case 1:
-          handler.startGroup(idOf(a, b), members(list, at, c))
+          handler.startGroup(idOf(a, b), members(list, at))
           break
         case 3:
           handler.deliver(a, b, c, true)
@@ -457,16 +482,19 @@ export class Engine {
           handler.release(a)
           break
         case 12:
-          handler.cycle(a, b, members(list, at, c))
+          handler.cycle(a, b, members(list, at))
           break
         case 13:
           handler.deliverStale(a, b, values[c])
           break
         case 14:
-          handler.timeOutQueued(idOf(a, b), members(list, at, c))
+          handler.timeOutQueued(idOf(a, b), members(list, at))
           break
         case 15:
           values[a] = handler.storedFailure(b)
+          break
+        case 16:
+          handler.refuse(idOf(a, b), c, members(list, at))
           break
         // 2, a member, belongs to the effect before it.
       }
@@ -567,8 +595,9 @@ export class Engine {
   }
 }
 
-function members(list: Uint32Array, at: number, count: number): FlightId[] {
+/** The flights that follow the effect at `at`. */
+function members(list: Uint32Array, at: number): FlightId[] {
   const flights: FlightId[] = []
-  for (let member = 1; member <= count; member++) flights.push(list[at + EFFECT_WORDS * member + 1] as number)
+  for (let next = at + EFFECT_WORDS; list[next] === MEMBER; next += EFFECT_WORDS) flights.push(list[next + 1] as number)
   return flights
 }

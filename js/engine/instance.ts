@@ -52,7 +52,15 @@ export function createCore(config: EngineConfig, owner: object): Core {
       config.earlyRefresh,
       config.retryBudget.ratio,
       config.retryBudget.burst,
+      config.maxConcurrency,
+      config.maxQueue,
       ...seed(),
+      ...config.rateLimit.flatMap(({ requests, perMs, burst, onLimit }) => [
+        requests,
+        perMs,
+        burst,
+        onLimit === 'reject' ? 1 : 0,
+      ]),
     ),
   )
   return owned({ exports, handle }, 'destroy', owner)

@@ -22,6 +22,7 @@ import {
   withMethods,
 } from './checks.js'
 import { aGroupBreaker, aGroupTable, DEFAULT_GROUP_BREAKER, onMissings } from './groups.js'
+import { aRateLimit } from './rate-limit.js'
 import { aRetry, aRetryBudget, DEFAULT_RETRY, DEFAULT_RETRY_BUDGET } from './retry.js'
 import { aStorage } from './storage.js'
 
@@ -107,6 +108,15 @@ export const BATCH_OPTIONS: readonly Declaration[] = [
     check: anInteger(1),
     prose: 'Most callbacks of this batch running at once.',
     from: 'defaultConcurrency',
+  },
+  {
+    name: 'maxConcurrencyPerGroup',
+    type: 'number',
+    default: Number.POSITIVE_INFINITY,
+    check: anIntegerOrInfinity(1),
+    prose:
+      "Most callbacks of one group running at once, those of the processor's other batches counted that give this option, too. Groups are `groupingStrategy`'s, with a `groupFetch` or without.",
+    from: 'maxConcurrencyPerGroup',
   },
   {
     name: 'groupingStrategy',
@@ -327,6 +337,31 @@ const inherited = (name: string): Declaration => ({
 /** Fields of a processor's config. */
 export const CONFIG_OPTIONS: readonly Declaration[] = [
   { ...inherited('maxConcurrency'), name: 'defaultConcurrency' },
+  {
+    name: 'maxConcurrency',
+    type: 'number',
+    default: Number.POSITIVE_INFINITY,
+    check: anIntegerOrInfinity(1),
+    prose: 'Most callbacks of all batches running at once. Batches take turns, however many keys each has.',
+  },
+  inherited('maxConcurrencyPerGroup'),
+  {
+    name: 'rateLimit',
+    type: '{ requests, perMs, burst, by, onLimit } | […]',
+    default: undefined,
+    defaultProse: 'none',
+    check: aRateLimit,
+    prose:
+      "Most callbacks started: `requests` in each `perMs`, and at most `burst` (`requests`) at once. `by(key)` names what is counted by itself, such as a host; where it answers nothing, the key is not counted. A group fetch is counted for its first key. What is over the limit waits, or with `onLimit: 'reject'` fails with a `RateLimitedError`. Of several limits, all must allow it.",
+  },
+  {
+    name: 'maxQueue',
+    type: 'number',
+    default: Number.POSITIVE_INFINITY,
+    check: anIntegerOrInfinity(0),
+    prose:
+      'Most calls of callbacks that may wait for their turn. What a batch queues beyond it, its last keys first, fails with an `OverloadedError`; retries and fallbacks do not.',
+  },
   {
     name: 'enableOptimizations',
     type: 'boolean',

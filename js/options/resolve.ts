@@ -27,11 +27,13 @@ import type {
 import { isObject, isOwnOrInherited, misuse, verify } from './checks.js'
 import { BATCH_OPTIONS, BULK_OPTIONS, CONFIG_OPTIONS, type Declaration, REQUEST_FIELDS } from './declarations.js'
 import { DEFAULT_GROUP_BREAKER, GroupTable, NO_GROUP_BREAKER, type ResolvedGroupBreaker } from './groups.js'
+import { type ResolvedRateLimit, resolveRateLimit } from './rate-limit.js'
 import { DEFAULT_RETRY, DEFAULT_RETRY_BUDGET, type ResolvedRetry, type ResolvedRetryBudget } from './retry.js'
 import { suggest } from './suggest.js'
 
 export interface ResolvedBatchOptions<T = unknown> {
   readonly maxConcurrency: number
+  readonly maxConcurrencyPerGroup: number
   readonly groupingStrategy: GroupingStrategy
   readonly customGrouper: ((key: string) => string | null | undefined) | undefined
   readonly deduplication: boolean
@@ -65,6 +67,9 @@ export interface ResolvedConfig {
   readonly retryBudget: ResolvedRetryBudget
   readonly groups: GroupTable
   readonly groupBreaker: ResolvedGroupBreaker
+  readonly maxConcurrency: number
+  readonly rateLimit: readonly ResolvedRateLimit[]
+  readonly maxQueue: number
   readonly maxEntries: number
   readonly maxWeight: number
   readonly ttl: number
@@ -95,6 +100,7 @@ export function resolveConfig(config: BatchProcessorConfig = {}): ResolvedConfig
   resolved.groups = new GroupTable(resolved.enableOptimizations ? (read.groups as Groups) : undefined)
   const breaker = read.groupBreaker as object | false | undefined
   resolved.groupBreaker = breaker === false ? NO_GROUP_BREAKER : resolveFields(breaker, DEFAULT_GROUP_BREAKER)
+  resolved.rateLimit = resolveRateLimit(read.rateLimit as BatchProcessorConfig['rateLimit'])
   if (resolved.maxEntries === Number.POSITIVE_INFINITY && resolved.maxWeight === Number.POSITIVE_INFINITY) {
     const complaint = { expected: 'a finite number unless maxWeight is finite', outOfRange: true }
     throw misuse('config.maxEntries', complaint, Number.POSITIVE_INFINITY, 'ERR_INVALID_OPTION')

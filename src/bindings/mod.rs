@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::engine::{Effect, Engine, Grouping, MISS, Outcome, Target, Terms, Wishes};
 use crate::hash::Seed;
 use crate::ids::{BatchId, CallId, FlightId, NONE, Slot};
+use crate::rate::Rate;
 use crate::retry::{BudgetConfig, RetryTerms};
 use crate::time::{Instant, Millis};
 
@@ -51,11 +52,13 @@ pub struct Inner {
 /// What JavaScript calls an engine.
 type Handle = *mut Inner;
 
-/// `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed.
+/// `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed; then for
+/// each rate: requests, milliseconds, burst, and whether it refuses.
 #[wasm_bindgen]
 pub fn create(config: &[f64]) -> Handle {
     let (config, seed) = config.split_first_chunk().expect("a config, then a seed");
-    let &[max_entries, max_weight, ttl, negative_ttl, error_ttl, ttl_jitter, sliding, early_refresh, ratio, burst] = config;
+    let &[max_entries, max_weight, ttl, negative_ttl, error_ttl, ttl_jitter, sliding, early_refresh, ratio, burst, limit, queue] =
+        config;
     let config = Config {
         max_entries,
         max_weight,
@@ -66,6 +69,8 @@ pub fn create(config: &[f64]) -> Handle {
         sliding: sliding != 0.0,
         early_refresh,
         retry_budget: BudgetConfig { ratio, burst },
+        max_concurrency: limit,
+        max_queue: queue,
     };
     let mail = Box::new(Mail {
         effects: core::ptr::null(),
@@ -77,7 +82,11 @@ pub fn create(config: &[f64]) -> Handle {
         floats: core::ptr::null(),
         words_len: 0,
     });
-    let engine = Engine::new(config, seed_of(seed));
+    let (seed, rates) = seed.split_at(6);
+    let mut engine = Engine::new(config, seed_of(seed));
+    for rate in rates.chunks_exact(4) {
+        engine.add_rate(Rate::new(rate[0], Millis(rate[1]), rate[2], rate[3] != 0.0));
+    }
     Box::into_raw(Box::new(Inner { engine, bytes: Vec::new(), words: Vec::new(), floats: Vec::new(), mail }))
 }
 
@@ -128,11 +137,12 @@ pub fn miss_all(core: Handle, count: usize) -> u32 {
 #[wasm_bindgen]
 pub fn open(core: Handle, parent_place: u32, parent_generation: u32, now: f64) -> u32 {
     let mut turn = turn(core);
-    let &[limit, fetch, queue, whole, attempts, backoff, backoff_max, jitter, stale_if_error, finish_orphans] =
+    let &[limit, fetch, queue, whole, attempts, backoff, backoff_max, jitter, stale_if_error, finish_orphans, group] =
         turn.floats.first_chunk().expect("room for a batch's terms");
     let parent = CallId { place: parent_place, generation: parent_generation };
     let terms = Terms {
         limit: limit as u32,
+        limit_per_group: group as u32,
         fetch_timeout: Millis(fetch),
         queue_timeout: Millis(queue),
         timeout: Millis(whole),
@@ -176,6 +186,21 @@ pub fn queue(core: Handle, batch: u32, count: usize, grouping: u32, group_size_m
         _ => Grouping::Given(&words[count..2 * count]),
     };
     engine.queue(BatchId(batch), &flights, grouping, group_size_max, Instant(now))
+}
+
+/// `bytes`: the name of a gate of the rate of that number, or with [`NONE`] of a group.
+#[wasm_bindgen]
+pub fn gate(core: Handle, rate: u32, len: usize, now: f64) -> u32 {
+    let inner = inner(core);
+    inner.engine.gate(rate, &inner.bytes[..len], Instant(now))
+}
+
+/// `words`: `gates` gates, then the flights whose calls pass them.
+#[wasm_bindgen]
+pub fn limit(core: Handle, batch: u32, gates: usize, flights: usize) {
+    let inner = inner(core);
+    let (gates, rest) = inner.words.split_at(gates);
+    inner.engine.limit(BatchId(batch), gates, &rest[..flights]);
 }
 
 /// `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try. `number`: a value's weight, or of a failure, in how

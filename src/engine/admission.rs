@@ -1,10 +1,10 @@
 //! From a batch's keys to flights: look up, join or lead, group, queue.
 
-use super::{Batch, Due, Effect, Engine, Miss};
+use super::{Batch, Due, Effect, Engine, Miss, OVERLOADED};
 use crate::flight::{Stage, Wish};
 use crate::ids::{BatchId, CallId, FlightId, NONE};
 use crate::retry::RetryTerms;
-use crate::schedule::Members;
+use crate::schedule::{Members, State};
 use crate::store::Lookup;
 use crate::time::{Instant, Millis};
 use alloc::vec::Vec;
@@ -23,6 +23,8 @@ pub const FAILURE: u32 = 1 << 29;
 pub struct Terms {
     /// Most callbacks at once.
     pub limit: u32,
+    /// Most callbacks of one group at once, those of other batches counted that have such a limit.
+    pub limit_per_group: u32,
     /// Deadline of one call.
     pub fetch_timeout: Millis,
     /// Deadline of the batch.
@@ -129,7 +131,7 @@ impl Engine {
     pub fn open(&mut self, terms: Terms, now: Instant) -> BatchId {
         self.store.keep_stale(terms.stale_if_error);
         let batch = self.flights.open();
-        self.schedule.open(batch, terms.limit);
+        self.schedule.open(batch, terms.limit, terms.limit_per_group);
         let deadline = if terms.timeout < Millis::FOREVER {
             Some(self.deadlines.set(now.plus(terms.timeout), Due::Batch(batch)))
         } else {
@@ -154,6 +156,7 @@ impl Engine {
         self.admissions.clear();
         let misses = core::mem::take(&mut self.misses);
         let parent = self.batch(batch).terms.parent;
+        let inherited = parent.map_or(i32::MIN, |parent| self.priority_of(parent));
         for (position, miss) in misses.iter().enumerate() {
             let key = &keys[miss.start..miss.start + miss.len];
             let (ttl, priority) = match wishes {
@@ -163,7 +166,7 @@ impl Engine {
                     ((!ttl.is_nan()).then_some(Millis(ttl)), priorities[position])
                 }
             };
-            let wish = Wish { index: base + miss.index, ttl, priority };
+            let wish = Wish { index: base + miss.index, ttl, priority: priority.max(inherited) };
             let joinable = if share { self.flights.joinable(miss.hash, key) } else { None };
             let admission = match joinable {
                 Some(flight) if self.reject_cycle(flight, parent, batch, wish.index) => {
@@ -215,6 +218,27 @@ impl Engine {
         if self.flights.waiting(batch) == 0 && !self.batch(batch).answered {
             self.after_answer(batch, now);
         }
+        // Those that were joined may be first now.
+        self.start_next(now);
+    }
+
+    /// The gate of this name: of the rate of that number, or with [`NONE`] of a group. One that was asked for is to be given to
+    /// [`Engine::limit`].
+    pub fn gate(&mut self, rate: u32, name: &[u8], now: Instant) -> u32 {
+        self.key.clear();
+        self.key.extend_from_slice(&rate.to_le_bytes());
+        self.key.extend_from_slice(name);
+        self.schedule.gates.enter(self.hasher.hash(&self.key), &self.key, rate, now)
+    }
+
+    /// What is called for these flights of the batch passes these gates.
+    pub fn limit(&mut self, batch: BatchId, gates: &[u32], flights: &[u32]) {
+        let stream = self.schedule.open_stream(batch, gates.to_vec());
+        for &flight in flights {
+            if let Some(flight) = self.flights.get_mut(FlightId(flight)) {
+                flight.stream = stream;
+            }
+        }
     }
 
     /// Hands flights that the batch leads to its lane, and starts what may start. Flights of one group share a call, up to
@@ -259,7 +283,24 @@ impl Engine {
             }
         }
         self.start(batch, now);
+        for &flight in flights.iter().rev() {
+            if self.schedule.queued() as f64 <= self.config.max_queue {
+                break;
+            }
+            self.overload(flight);
+        }
+        self.start_next(now);
         count
+    }
+
+    /// Too many wait: unless the flight's call has been started, it is not to wait.
+    fn overload(&mut self, flight: FlightId) {
+        if let Some(Stage::Called(call)) = self.flights.get(flight).map(|flight| flight.stage)
+            && self.schedule.get(call).is_some_and(|call| call.state == State::Queued)
+        {
+            self.schedule.refuse(call);
+            self.report_refusal(call, OVERLOADED);
+        }
     }
 
     /// Hands a flight that its group's callback left out to its own callback.
@@ -282,7 +323,9 @@ impl Engine {
         let of = |flight: &FlightId| self.flights.get(*flight).map(|flight| flight.priority);
         let priority = members.as_slice().iter().filter_map(of).max().unwrap_or_default();
         let waiting = members.clone();
-        let call = self.schedule.enqueue(batch, members, group, priority);
+        // What a group's call waits for is what its first key waits for.
+        let stream = waiting.as_slice().first().and_then(|&first| self.flights.get(first)).map_or(NONE, |first| first.stream);
+        let call = self.schedule.enqueue(batch, stream, members, group, priority);
         let queue_timeout = self.batch(batch).terms.queue_timeout;
         if queue_timeout < Millis::FOREVER {
             let deadline = self.deadlines.set(now.plus(queue_timeout), Due::Call(call));

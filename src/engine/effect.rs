@@ -36,6 +36,9 @@ pub enum Effect {
     TimeOutQueued { place: u32, generation: u32, members: u32 } = 14,
     /// Keep the failure of the flight `from` in `slot`.
     StoreFailure { slot: u32, from: u32 } = 15,
+    /// The call will not start; the members that follow are to be settled as failed: there is no token for another `retry_ms`, or with
+    /// [`OVERLOADED`](super::OVERLOADED) too many wait already.
+    Refuse { place: u32, generation: u32, retry_ms: u32 } = 16,
     /// The load failed; the expired entry in `slot` is the request's result instead.
     DeliverStale { batch: u32, index: u32, slot: u32 } = 13,
 }

@@ -32,11 +32,15 @@ use crate::hash::{Hasher, KeyHash, Seed};
 use crate::ids::{BatchId, CallId, FlightId, Slot, TimerId};
 use crate::index::Index;
 use crate::random::Random;
+use crate::rate::Rate;
 use crate::retry::RetryBudget;
 use crate::schedule::{Left, Schedule, State, Turn};
 use crate::stats::Stats;
 use crate::store::{Bounds, Freshness, Store, Vacated};
 use crate::time::{Instant, Millis};
+
+/// In [`Effect::Refuse`]: as many wait as may.
+pub const OVERLOADED: u32 = u32::MAX;
 
 #[derive(Debug)]
 pub struct Engine {
@@ -103,7 +107,7 @@ impl Engine {
             hasher: Hasher::new(seed),
             store: Store::new(bounds, freshness),
             flights: Flights::default(),
-            schedule: Schedule::default(),
+            schedule: Schedule::new(config.max_concurrency as u32),
             deadlines: Deadlines::default(),
             batches: Vec::new(),
             nested: Vec::new(),
@@ -117,6 +121,17 @@ impl Engine {
             groups: Index::default(),
             labels_groups: false,
         }
+    }
+
+    /// One more limit of calls in time, to be set before the first batch; they are numbered in this order.
+    pub fn add_rate(&mut self, rate: Rate) {
+        self.schedule.gates.add_rate(rate);
+    }
+
+    /// From now on, at most `limit` callbacks of all batches at once (`u32::MAX`: as many as the batches allow).
+    pub fn set_max_concurrency(&mut self, limit: u32, now: Instant) {
+        self.schedule.set_limit(limit);
+        self.start_next(now);
     }
 
     /// Drops the effects of the turn before.
@@ -133,11 +148,15 @@ impl Engine {
     /// When [`Engine::advance`] is to be called next.
     #[must_use]
     pub fn next_deadline(&self) -> Instant {
-        self.deadlines.next()
+        let (due, alarm) = (self.deadlines.next(), self.schedule.gates.next_alarm());
+        if alarm < due { alarm } else { due }
     }
 
     /// Reports the deadlines that `now` has reached.
     pub fn advance(&mut self, now: Instant) {
+        // First the tokens: who gets one has not waited too long.
+        self.schedule.ring(now);
+        self.start_next(now);
         while let Some(due) = self.deadlines.due(now) {
             match due {
                 Due::Batch(batch) => self.time_out_batch(batch, now),
@@ -150,7 +169,11 @@ impl Engine {
                         // Abandoned: nobody is to be told, only its slot is due.
                         self.end_call(id, now);
                     } else if call.state == State::Queued {
-                        self.report_queue_timeout(id);
+                        let count = call.members.as_slice().len() as u32;
+                        self.report_unstarted(
+                            id,
+                            Effect::TimeOutQueued { place: id.place, generation: id.generation, members: count },
+                        );
                     } else {
                         self.effects.push(Effect::TimeOut { place: id.place, generation: id.generation });
                     }
@@ -171,6 +194,8 @@ impl Engine {
         open.sealed = true;
         open.answered = true;
         self.after_answer(batch, now);
+        // Others may be first now.
+        self.start_next(now);
     }
 
     /// The callback of a call that was aborted has ended, so its slot is free.
@@ -212,10 +237,10 @@ impl Engine {
     ///
     /// # Errors
     /// With what disagrees.
-    pub fn validate(&self) -> Validity {
+    pub fn validate(&self, now: Instant) -> Validity {
         self.store.validate()?;
         self.flights.validate()?;
-        self.schedule.validate()?;
+        self.schedule.validate(now)?;
         self.deadlines.validate()?;
         let open = self.batches.iter().flatten().count();
         let [in_flight, _, parties] = self.flights.counts();
@@ -237,12 +262,14 @@ impl Engine {
         self.batches[batch.at()].as_mut().expect("the batch is open")
     }
 
-    /// Gives the lane's free slots away, if the batch is not over.
+    /// Lets those start who may: of the batch, and where else a slot or a token has become free.
     fn start(&mut self, batch: BatchId, now: Instant) {
-        if self.batches[batch.at()].is_none() {
-            return;
-        }
-        while let Some(turn) = self.schedule.next(batch, now) {
+        self.schedule.look(batch);
+        self.start_next(now);
+    }
+
+    fn start_next(&mut self, now: Instant) {
+        while let Some(turn) = self.schedule.next(now) {
             match turn {
                 Turn::Start(id) => self.start_call(id, now),
                 Turn::Resume(id) => {
@@ -251,16 +278,23 @@ impl Engine {
                         self.announce(nested, now);
                     }
                 }
+                Turn::Refuse(id, after) => self.report_refusal(id, libm::ceil(after.0) as u32),
             }
         }
     }
 
-    /// A call was not started in time: what it was to answer is refused.
-    fn report_queue_timeout(&mut self, id: CallId) {
-        let Some(call) = self.schedule.get(id) else { return };
-        let members = call.members.as_slice();
-        self.effects.push(Effect::TimeOutQueued { place: id.place, generation: id.generation, members: members.len() as u32 });
-        self.effects.extend(members.iter().map(|flight| Effect::Member { flight: flight.0 }));
+    /// The call is not started: what it was to answer is refused.
+    fn report_refusal(&mut self, id: CallId, retry_ms: u32) {
+        self.report_unstarted(id, Effect::Refuse { place: id.place, generation: id.generation, retry_ms });
+    }
+
+    fn report_unstarted(&mut self, id: CallId, how: Effect) {
+        let Some(call) = self.schedule.get_mut(id) else { return };
+        if let Some(queueing) = call.deadline.take() {
+            self.deadlines.cancel(queueing);
+        }
+        self.effects.push(how);
+        self.effects.extend(call.members.as_slice().iter().map(|flight| Effect::Member { flight: flight.0 }));
     }
 
     fn start_call(&mut self, id: CallId, now: Instant) {
@@ -330,7 +364,7 @@ impl Engine {
         self.schedule.resume(parent);
         let call = self.schedule.get_mut(parent).expect("a call ends its nested batches when it ends");
         let lane = call.batch;
-        if call.state == State::Resuming && call.held.is_none() {
+        if matches!(call.state, State::Resuming { .. }) && call.held.is_none() {
             call.held = Some(batch);
             self.start(lane, now);
         } else {
@@ -401,7 +435,7 @@ impl Engine {
             Stage::Admitted => return self.drop_flight(flight),
         };
         let call = self.schedule.get(id).expect("a flight's call is there");
-        if call.state == State::Queued {
+        if !call.has_started() {
             if self.schedule.leave(id, flight) == Left::Nobody {
                 let batch = self.detach_call(id, now);
                 self.drop_flight(flight);
@@ -428,12 +462,28 @@ impl Engine {
         }
     }
 
-    /// The call's priority is the highest of its members'.
+    /// The call's priority is the highest of its members'; what it waits for has at least the same.
     fn reprioritize(&mut self, id: CallId) {
-        let call = self.schedule.get(id).expect("a flight's call is there");
-        let highest = call.members.as_slice().iter().filter_map(|&member| self.flights.get(member));
-        let priority = highest.map(|flight| flight.priority).max().unwrap_or_default();
+        let priority = self.priority_of(id);
         self.schedule.reprioritize(id, priority);
+        for at in 0..self.nested.len() {
+            let (nested, parent) = self.nested[at];
+            if parent != id {
+                continue;
+            }
+            for flight in self.flights.raise(nested, priority) {
+                if let Some(Stage::Called(call)) = self.flights.get(flight).map(|flight| flight.stage) {
+                    self.reprioritize(call);
+                }
+            }
+        }
+    }
+
+    /// The highest of those who wait for what the call answers.
+    fn priority_of(&self, id: CallId) -> i32 {
+        let members = self.schedule.get(id).map_or(&[][..], |call| call.members.as_slice());
+        let priorities = members.iter().filter_map(|&member| self.flights.get(member)).map(|flight| flight.priority);
+        priorities.max().unwrap_or(i32::MIN)
     }
 
     fn drop_flight(&mut self, flight: FlightId) {

@@ -20,10 +20,13 @@ pub const CONFIG: Config = Config {
     sliding: false,
     early_refresh: 0.0,
     retry_budget: BudgetConfig { ratio: 0.0, burst: 1000.0 },
+    max_concurrency: f64::INFINITY,
+    max_queue: f64::INFINITY,
 };
 
 pub const TERMS: Terms = Terms {
     limit: 1,
+    limit_per_group: u32::MAX,
     fetch_timeout: Millis::FOREVER,
     timeout: Millis::FOREVER,
     retry: RetryTerms::NEVER,
@@ -89,7 +92,7 @@ impl Driver {
         let wishes = Wishes::Each { ttls: &ttls, priorities };
         let admissions = self.engine.admit(batch, &bytes, 0, wishes, share).to_vec();
         self.engine.seal(batch, now);
-        self.engine.validate().expect("a valid engine");
+        self.engine.validate(Instant(self.now)).expect("a valid engine");
         Opened { batch, admissions, effects: self.engine.effects().to_vec() }
     }
 
@@ -120,7 +123,7 @@ impl Driver {
     pub fn turn(&mut self, call: impl FnOnce(&mut Engine, Instant)) -> Vec<Effect> {
         self.engine.begin_turn();
         call(&mut self.engine, Instant(self.now));
-        self.engine.validate().expect("a valid engine");
+        self.engine.validate(Instant(self.now)).expect("a valid engine");
         self.engine.effects().to_vec()
     }
 }

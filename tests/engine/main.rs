@@ -10,6 +10,7 @@ mod batches;
 mod driver;
 mod exhaustive;
 mod harness;
+mod limits;
 mod memory;
 mod model;
 mod operations;

@@ -355,7 +355,7 @@ fn unweighted_eviction_is_that_of_the_lru_crate() {
                 assert!(on.engine.recent(now).map(keys).eq(reference.iter().map(|(key, _)| key.clone())));
             }
         }
-        on.engine.validate().expect("a valid engine");
+        on.engine.validate(on.now()).expect("a valid engine");
     }
 }
 
@@ -395,5 +395,5 @@ fn memory_stays_in_proportion_while_keys_of_all_sizes_come_and_go() {
         assert!(bytes >= live, "step {step}: {bytes} bytes for {live} of keys");
         assert!(bytes <= bound, "step {step}: {bytes} bytes for at most {most} of keys, bound {bound}");
     }
-    on.engine.validate().expect("a valid engine");
+    on.engine.validate(on.now()).expect("a valid engine");
 }

@@ -242,10 +242,10 @@ fn every_batch_is_done_and_nothing_is_left_whatever_callbacks_do() {
         }
         steps += 1;
         if steps.is_multiple_of(1000) {
-            soak.engine.validate().expect("a valid engine");
+            soak.engine.validate(Instant(soak.now as f64)).expect("a valid engine");
         }
     }
-    soak.engine.validate().expect("a valid engine");
+    soak.engine.validate(Instant(soak.now as f64)).expect("a valid engine");
     assert!(soak.engine.is_quiescent(), "{:?}", soak.engine.stats());
     assert_eq!((soak.open.len(), soak.done), (0, soak.asked));
     assert!(soak.slowest <= PATIENCE, "{} ms", soak.slowest);

@@ -463,13 +463,24 @@ describe('when callbacks start', () => {
     assert.deepEqual(source.keys, inOrder)
   })
 
-  test('C17 a rate limit is no option yet: who asks for one is told, and nobody is left to believe in it', async (t) => {
-    const { processor } = setUp(t)
-    const rateLimit = { requests: 1, perMs: 1000, burst: 1 }
-    const inConfig = thrownBy(() => new BatchProcessor({ rateLimit } as never)) as SluiceError
-    assert.equal(inConfig.code, 'ERR_UNKNOWN_OPTION')
-    const asked = processor.getCachedDataBatch([unwanted('a')], { rateLimit } as never)
-    assert.equal(((await reasonOf(asked)) as SluiceError).code, 'ERR_UNKNOWN_OPTION')
+  test('C17 a rate limit allows its burst and no more, however far the clock jumps', async (t) => {
+    const { processor, source, clock } = setUp(t, { rateLimit: { requests: 10, perMs: 1000, burst: 3 } })
+    const keys = Array.from({ length: 9 }, (_, at) => `key ${at}`)
+    const asked = processor.getCachedDataBatch(source.requests(...keys), { maxConcurrency: 9 })
+    assert.equal(source.calls.length, 3)
+    await clock.advance(100)
+    assert.equal(source.calls.length, 4)
+    for (let calls = 5; calls <= 9; calls++) await clock.advance(100)
+    assert.equal(source.calls.length, 9)
+    for (const call of source.calls) call.resolve(0)
+    await asked
+    await clock.advance(10 ** 9)
+    const again = processor.getCachedDataBatch(source.requests(...keys.map((key) => `${key} again`)), { maxConcurrency: 9 })
+    assert.equal(source.calls.length, 12)
+    await clock.advance(600)
+    assert.equal(source.calls.length, 18)
+    for (const call of source.calls) if (!call.isAnswered) call.resolve(0)
+    await again
   })
 
   test('C18 what gets no slot in time is refused, and the queue has nothing of it left', async (t) => {

@@ -23,7 +23,7 @@ impl Harness {
         if self.model.calls.values().any(|call| matches!(call.state, State::Resuming(_))) {
             self.met.count("waiting for a slot to go on", 1);
         }
-        self.engine.validate()?;
+        self.engine.validate(self.now())?;
         let (quiescent, expected) = (self.engine.is_quiescent(), self.model.is_quiescent());
         check(quiescent == expected, || format!("quiescent: {quiescent}, expected {expected}"))?;
         self.compare_memory()?;
@@ -73,7 +73,7 @@ impl Harness {
                 Effect::StartGroup { place, generation, members: count } => {
                     self.start(CallId { place, generation }, true, &members(count)?, expected)?
                 }
-                Effect::Member { .. } => return Err("a member of nothing".into()),
+                Effect::Member { .. } | Effect::Refuse { .. } => return Err("a member of nothing".into()),
                 Effect::DeliverLed { batch, index, flight } | Effect::DeliverJoined { batch, index, flight } => {
                     check(source.is_some_and(|source| source.from == flight), || format!("flight {flight} has no answer"))?;
                     let load = self.flights.number(FlightId(flight))?;

@@ -122,6 +122,8 @@ impl Harness {
             sliding: setup.sliding,
             early_refresh: setup.early,
             retry_budget: BudgetConfig { ratio: setup.budget_ratio, burst: setup.budget_burst },
+            max_concurrency: f64::INFINITY,
+            max_queue: f64::INFINITY,
         };
         Self {
             engine: Engine::new(config, [seed, seed.rotate_left(17) ^ 0x9e37_79b9_7f4a_7c15, !seed]),
@@ -199,6 +201,7 @@ impl Harness {
         let now = self.now();
         let engine_terms = engine::Terms {
             limit: terms.limit as u32,
+            limit_per_group: u32::MAX,
             fetch_timeout: Millis(terms.fetch_timeout),
             timeout: Millis(terms.timeout),
             retry: RetryTerms {

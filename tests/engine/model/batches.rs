@@ -52,7 +52,22 @@ impl Model {
             (one, other) => one.or(other),
         };
         self.waiters.push(Waiter { load, batch, index, priority, led: matches!(fate, Fate::Led(_)) });
+        self.inherit();
         fate
+    }
+
+    /// Who waits for a nested batch is as urgent as who waits for the call that began it.
+    fn inherit(&mut self) {
+        loop {
+            let of = |waiter: &Waiter| {
+                let call = self.batches[&waiter.batch].waited_by?;
+                self.priority(&self.calls[&call]).filter(|&priority| priority > waiter.priority)
+            };
+            let Some((place, priority)) = self.waiters.iter().enumerate().find_map(|(place, one)| Some((place, of(one)?))) else {
+                return;
+            };
+            self.waiters[place].priority = priority;
+        }
     }
 
     pub fn seal(&mut self, batch: Number) {

@@ -48,9 +48,12 @@ impl Model {
     }
 
     pub(super) fn rank(&self, call: &Call) -> i64 {
+        call.queued_at - AGEING * i64::from(self.priority(call).expect("a queued call has waiters"))
+    }
+
+    pub(super) fn priority(&self, call: &Call) -> Option<i32> {
         let of = |waiter: &&Waiter| call.members.contains(&waiter.load);
-        let priority = self.waiters.iter().filter(of).map(|waiter| waiter.priority).max();
-        call.queued_at - AGEING * i64::from(priority.expect("a queued call has waiters"))
+        self.waiters.iter().filter(of).map(|waiter| waiter.priority).max()
     }
 
     pub(super) fn run(&mut self, call: Number) {
