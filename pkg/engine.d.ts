@@ -14,7 +14,8 @@ export function advance(core: number, now: number): void;
 export function clear(core: number): void;
 
 /**
- * `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed.
+ * `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed; then for
+ * each rate: requests, milliseconds, burst, and whether it refuses.
  */
 export function create(config: Float64Array): number;
 
@@ -40,6 +41,11 @@ export function fallBack(core: number, place: number, generation: number, flight
 export function foresee(core: number, count: number, stale: number, now: number): void;
 
 /**
+ * `bytes`: the name of a gate of the rate of that number, or with [`NONE`] of a group.
+ */
+export function gate(core: number, rate: number, len: number, now: number): number;
+
+/**
  * The slot of one key, read as a reader does; [`MISS`] if there is none.
  */
 export function get(core: number, len: number, now: number): number;
@@ -56,6 +62,11 @@ export function invalidate(core: number, kind: number, len: number, now: number)
 export function keys(core: number, now: number): number;
 
 export function leave(core: number, batch: number, now: number): void;
+
+/**
+ * `words`: `gates` gates, then the flights whose calls pass them.
+ */
+export function limit(core: number, batch: number, gates: number, flights: number): void;
 
 /**
  * `words`: lengths in, slots out. Answers how many missed.
@@ -168,10 +179,12 @@ export interface InitOutput {
     readonly ended: (a: number, b: number, c: number, d: number) => void;
     readonly fallBack: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly foresee: (a: number, b: number, c: number, d: number) => void;
+    readonly gate: (a: number, b: number, c: number, d: number) => number;
     readonly get: (a: number, b: number, c: number) => number;
     readonly invalidate: (a: number, b: number, c: number, d: number) => number;
     readonly keys: (a: number, b: number) => number;
     readonly leave: (a: number, b: number, c: number) => void;
+    readonly limit: (a: number, b: number, c: number, d: number) => void;
     readonly lookup: (a: number, b: number, c: number, d: number) => number;
     readonly mail: (a: number) => number;
     readonly mdelete: (a: number, b: number, c: number) => number;

@@ -43,7 +43,8 @@ export function clear(core) {
 }
 
 /**
- * `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed.
+ * `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed; then for
+ * each rate: requests, milliseconds, burst, and whether it refuses.
  * @param {Float64Array} config
  * @returns {number}
  */
@@ -120,6 +121,21 @@ export function foresee(core, count, stale, now) {
 }
 
 /**
+ * `bytes`: the name of a gate of the rate of that number, or with [`NONE`] of a group.
+ * @param {number} core
+ * @param {number} rate
+ * @param {number} len
+ * @param {number} now
+ * @returns {number}
+ */
+export function gate(core, rate, len, now) {
+    let ret;
+    __wbg_call_guard();
+    ret = wasm.gate(core, rate, len, now);
+    return ret >>> 0;
+}
+
+/**
  * The slot of one key, read as a reader does; [`MISS`] if there is none.
  * @param {number} core
  * @param {number} len
@@ -170,6 +186,18 @@ export function keys(core, now) {
 export function leave(core, batch, now) {
     __wbg_call_guard();
     wasm.leave(core, batch, now);
+}
+
+/**
+ * `words`: `gates` gates, then the flights whose calls pass them.
+ * @param {number} core
+ * @param {number} batch
+ * @param {number} gates
+ * @param {number} flights
+ */
+export function limit(core, batch, gates, flights) {
+    __wbg_call_guard();
+    wasm.limit(core, batch, gates, flights);
 }
 
 /**

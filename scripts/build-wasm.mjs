@@ -13,8 +13,6 @@ import { root, run, runNode, steps } from './steps.mjs'
 const args = process.argv.slice(2)
 const { out } = parseArgs({ args, options: { features: { type: 'string' }, out: { type: 'string', default: 'pkg' } } }).values
 const wasm = path.join(out, 'engine_bg.wasm')
-/** What is called once stays a function: more bytes, of which more are alike (1.4 KB less when gzipped). */
-const FOR_GZIP = ['--one-caller-inline-max-function-size', '0']
 const bytes = () => `${statSync(path.join(root, wasm)).size.toLocaleString('en')} bytes`
 
 await steps([['build wasm', buildWasm]])
@@ -25,6 +23,6 @@ async function buildWasm() {
   await run('cargo', ['xtask', 'pkg', ...args])
   const compiled = bytes()
   // On fresh output always: a second pass would give other bytes.
-  await runNode('xtask/node_modules/binaryen/bin/wasm-opt', '-O3', ...FOR_GZIP, wasm, '-o', wasm)
+  await runNode('xtask/node_modules/binaryen/bin/wasm-opt', '-O3', wasm, '-o', wasm)
   console.log(`${wasm}: ${compiled} as compiled, ${bytes()} after wasm-opt`)
 }
