@@ -11,7 +11,7 @@ const [SIZES, OPCODES, TYPES, LABELS, CALLS, LOCALS, ALIGNMENTS, OFFSETS, I32, I
 const STREAMS = 11
 /** Operands of an opcode: the stream of each, all LEB128; of these two, something else. */
 const TABLE = 't'
-const EIGHT_BYTES = 'd'
+const BYTE = 'b'
 const CODE_SECTION = 10
 /** `memory.copy` and its kin have a second opcode, and their operands stand here plus that. */
 const PREFIX = 0xfc
@@ -29,7 +29,8 @@ const OPERANDS = {
   [MEMORIES + MEMORIES]: [PREFIXED + 10],
   [I32]: [0x41],
   [I64]: [0x42],
-  [EIGHT_BYTES]: [0x44],
+  [BYTE.repeat(4)]: [0x43],
+  [BYTE.repeat(8)]: [0x44],
   // None: unreachable to return, drop and select, comparisons to conversions, saturating truncations.
   '': [0x00, 0x01, 0x05, 0x0b, 0x0f, 0x1a, 0x1b, ...range(0x45, 0xc4), ...range(PREFIXED, PREFIXED + 7)],
 }
@@ -65,7 +66,7 @@ export function unravel(wasm) {
       if (kind === undefined) throw new Error(`scripts/wasm-streams.mjs does not know opcode 0x${opcode.toString(16)}`)
       for (const operand of kind) {
         if (operand === TABLE) for (let labels = leb(LABELS); labels >= 0; labels--) leb(LABELS)
-        else if (operand === EIGHT_BYTES) for (let bytes = 8; bytes > 0; bytes--) byte(I64)
+        else if (operand === BYTE) byte(I64)
         else leb(operand)
       }
     }

@@ -4,7 +4,7 @@ export interface Streams {
   /** Lengths of the head, the streams, and the tail. */
   readonly parts: readonly number[]
   readonly functions: number
-  /** The operands of a kind of opcode: the stream of each in hexadecimal, `t` for a table of labels, `d` for eight bytes. */
+  /** The operands of a kind of opcode: the stream of each in hexadecimal, `t` for a table of labels, `b` for one byte. */
   readonly kinds: readonly string[]
   /** The kind of each opcode, from `A` on. */
   readonly kindOf: string
@@ -16,7 +16,7 @@ const OPCODES = 2
 const LABELS = 4
 const I64 = 10
 const TABLE = -1
-const EIGHT_BYTES = -2
+const BYTE = -2
 
 export function weave(bytes: Uint8Array, { parts, functions, kinds, kindOf }: Streams): Uint8Array<ArrayBuffer> {
   const wasm = new Uint8Array(bytes.length)
@@ -59,7 +59,7 @@ export function weave(bytes: Uint8Array, { parts, functions, kinds, kindOf }: St
       for (let i = 0; i < operands.length; i++) {
         const part = operands[i] as number
         if (part === TABLE) for (let labels = leb(LABELS); labels >= 0; labels--) leb(LABELS)
-        else if (part === EIGHT_BYTES) copy(I64, 8)
+        else if (part === BYTE) copy(I64, 1)
         else {
           let place = places[part] as number
           let byte: number
@@ -78,5 +78,5 @@ export function weave(bytes: Uint8Array, { parts, functions, kinds, kindOf }: St
 
 function partOf(operand: string): number {
   if (operand === 't') return TABLE
-  return operand === 'd' ? EIGHT_BYTES : Number.parseInt(operand, 16) + 1
+  return operand === 'b' ? BYTE : Number.parseInt(operand, 16) + 1
 }
