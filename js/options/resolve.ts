@@ -105,7 +105,8 @@ export function resolveConfig(config: BatchProcessorConfig = {}): ResolvedConfig
     const complaint = { expected: 'a finite number unless maxWeight is finite', outOfRange: true }
     throw misuse('config.maxEntries', complaint, Number.POSITIVE_INFINITY, 'ERR_INVALID_OPTION')
   }
-  const batchDefaults: Record<string, unknown> = {}
+  // Properties of its own, as they are read: nothing comes from Object.prototype.
+  const batchDefaults: Record<string, unknown> = { priority: undefined, ttl: undefined, tags: undefined, bulk: undefined }
   for (const { name, default: fallback, from } of BATCH_OPTIONS) {
     batchDefaults[name] = from === undefined ? fallback : (read[from] ?? fallback)
   }
