@@ -6,10 +6,13 @@
  */
 
 import { compile } from '#wasm'
-import { __wbg_reset_state, create, type InitOutput, initSync } from '../../pkg/engine.js'
+import type { InitOutput } from '../../pkg/engine.js'
 import { WasmUnavailableError } from '../errors.js'
 import type { EngineConfig } from './engine.js'
 import { seed } from './seed.js'
+
+/** wasm-bindgen would fill a table of JavaScript values; none ever crosses, and its glue is not needed. */
+const IMPORTS = { './engine_bg.js': { __wbindgen_init_externref_table: () => {} } }
 
 let module: WebAssembly.Module | undefined
 let output: InitOutput | undefined
@@ -40,29 +43,26 @@ interface Ownerless {
 export function createCore(config: EngineConfig, owner: object): Core {
   const exports = start()
   // In the order of `create` in src/bindings/mod.rs.
-  const handle = create(
-    Float64Array.of(
-      config.maxEntries,
-      config.maxWeight,
-      config.ttl,
-      config.negativeTtl ?? -1,
-      config.errorTtl,
-      config.ttlJitter,
-      config.slidingTtl ? 1 : 0,
-      config.earlyRefresh,
-      config.retryBudget.ratio,
-      config.retryBudget.burst,
-      config.maxConcurrency,
-      config.maxQueue,
-      ...seed(),
-      ...config.rateLimit.flatMap(({ requests, perMs, burst, onLimit }) => [
-        requests,
-        perMs,
-        burst,
-        onLimit === 'reject' ? 1 : 0,
-      ]),
-    ),
-  )
+  const list = [
+    config.maxEntries,
+    config.maxWeight,
+    config.ttl,
+    config.negativeTtl ?? -1,
+    config.errorTtl,
+    config.ttlJitter,
+    config.slidingTtl ? 1 : 0,
+    config.earlyRefresh,
+    config.retryBudget.ratio,
+    config.retryBudget.burst,
+    config.maxConcurrency,
+    config.maxQueue,
+    ...seed(),
+    ...config.rateLimit.flatMap(({ requests, perMs, burst, onLimit }) => [requests, perMs, burst, onLimit === 'reject' ? 1 : 0]),
+  ]
+  // Rust frees the list.
+  const at = exports.__wbindgen_malloc(list.length * Float64Array.BYTES_PER_ELEMENT, Float64Array.BYTES_PER_ELEMENT) >>> 0
+  new Float64Array(exports.memory.buffer, at, list.length).set(list)
+  const handle = exports.create(at, list.length)
   return owned({ exports, handle }, 'destroy', owner)
 }
 
@@ -110,10 +110,10 @@ function destroy(of: Ownerless): void {
 
 function start(): InitOutput {
   try {
-    module ??= compile()
-    if (retired && output !== undefined) __wbg_reset_state()
-    // Once there is an instance, this only answers its exports: those of the one that lives, memory included.
-    output = initSync({ module })
+    if (output === undefined || retired) {
+      module ??= compile()
+      output = new WebAssembly.Instance(module, IMPORTS).exports as unknown as InitOutput
+    }
     retired = false
     return output
   } catch (error) {

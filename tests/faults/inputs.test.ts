@@ -4,10 +4,11 @@ import '../support/strict.js'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { BatchProcessor, type BatchRequest, type InvalidTypeError, type SluiceError } from '../../js/index.js'
+import { wasmMemory } from '../support/crossings.js'
 import { reasonOf, setUp, thrownBy } from '../support/set-up.js'
 import { ready, unwanted } from '../support/source.js'
 import { MapTier } from '../support/tiers.js'
-import { SOAK, settled, wasmMemory } from './support.js'
+import { SOAK, settled } from './support.js'
 
 const { POSITIVE_INFINITY } = Number
 const MIB = 2 ** 20

@@ -3,10 +3,11 @@
 import '../support/strict.js'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { wasmMemory } from '../support/crossings.js'
 import { assertQuiescent } from '../support/quiescence.js'
 import { setUp, watch } from '../support/set-up.js'
 import { ready } from '../support/source.js'
-import { PAGE, runChild, SEED, SOAK, settled, wasmMemory } from './support.js'
+import { PAGE, runChild, SEED, SOAK, settled } from './support.js'
 
 /** What the child `memory.ts` says of `what`; its wasm has been used for nothing else. */
 async function measured<F>(what: string): Promise<F> {

@@ -4,17 +4,10 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { initSync } from '../../pkg/engine.js'
 import { drained } from '../support/virtual-clock.js'
 
 /** Bytes of a page of wasm memory. */
 export const PAGE = 65_536
-
-/** The memory of the instance that lives; there is one once a processor was used. */
-export function wasmMemory(): WebAssembly.Memory {
-  // Answers the exports it has.
-  return initSync(undefined as never).memory
-}
 
 /** The seed of this run's random tests: `SLUICE_SEED`, else the time. Failures print it. */
 export const SEED = Number(process.env.SLUICE_SEED ?? Date.now() % 2 ** 30)

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import type { BatchProcessor, BatchProcessorConfig, EngineCrashError, ProcessorEvents, SluiceError } from '../../js/index.js'
-import { type Core, Crossings } from '../support/crossings.js'
+import { type Core, Crossings, wasmMemory } from '../support/crossings.js'
 import { assertQuiescent } from '../support/quiescence.js'
 import { reasonOf, thrownBy, watch } from '../support/set-up.js'
 import { ready, Source, unwanted } from '../support/source.js'
@@ -233,7 +233,7 @@ export function testTraps(library: Library, traps: Readonly<Record<string, Trap>
   describe('memory that cannot grow', () => {
     /** Leaves the instance so many pages to grow by. Nothing is touched, so nothing is taken from the machine. */
     const leave = (pages: number): void => {
-      const memory = library.memory()
+      const memory = wasmMemory()
       memory.grow(PAGES_MAX - memory.buffer.byteLength / PAGE - pages)
     }
 
@@ -280,7 +280,7 @@ export function testTraps(library: Library, traps: Readonly<Record<string, Trap>
       // Detaches all views: before a call that has its arguments in memory already, or after one that answers there. What only tells where things are
       // allocates nothing.
       const grow = (_: Core, method: string): void => {
-        if (method !== 'mail') library.memory().grow(1)
+        if (method !== 'mail') wasmMemory().grow(1)
       }
       crossings.before = grow
       const whole = await runScript(library)

@@ -4,9 +4,9 @@ import '../support/strict.js'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NO_STATS } from '../../js/engine/engine.js'
-import { type Core, Crossings } from '../support/crossings.js'
+import { type Core, Crossings, wasmMemory } from '../support/crossings.js'
 import { chaos } from './chaos.js'
-import { loadHooked } from './hooks.js'
+import { loadHooked, textOf } from './hooks.js'
 import { PAGE, SEED } from './support.js'
 import { testTraps } from './trap-suite.js'
 
@@ -16,16 +16,14 @@ const hooked = await loadHooked()
 if (typeof hooked === 'string') {
   test('E4 E5 E6 traps of the wasm with test-hooks', { skip: hooked }, () => {})
 } else {
-  const { pkg } = hooked
-
   testTraps(hooked, {
-    'a panic': (core) => pkg.panic(core.handle),
-    'a stack overflow': (core) => void pkg.overflowStack(core.handle),
+    'a panic': (core) => void core.call('panic'),
+    'a stack overflow': (core) => void core.call('overflowStack'),
     'a failed allocation': (core) => {
       // What is grown by and not touched takes nothing from the machine.
-      const memory = hooked.memory()
+      const memory = wasmMemory()
       memory.grow(PAGES_MAX - memory.buffer.byteLength / PAGE)
-      pkg.exhaustMemory(core.handle)
+      core.call('exhaustMemory')
     },
   })
 
@@ -33,7 +31,7 @@ if (typeof hooked === 'string') {
     const crossings = new Crossings()
     let names = ''
     crossings.before = (core) => {
-      names = pkg.statNames(core.handle)
+      names = textOf(core, 'statNames')
     }
     await new hooked.BatchProcessor().metrics()
     crossings.reset()
@@ -49,14 +47,14 @@ if (typeof hooked === 'string') {
       let last: Core | undefined
       crossings.after = (core) => {
         last = core
-        assert.equal(pkg.validate(core.handle), undefined)
+        assert.equal(textOf(core, 'validate'), '')
       }
       const report = await chaos({ library: hooked, seed: SEED, loads: 3000, touches: grouped })
       t.diagnostic(`seed ${SEED}: ${JSON.stringify(report)}, ${crossings.count} calls`)
       crossings.reset()
       assert.ok(last)
-      assert.equal(pkg.validate(last.handle), undefined)
-      assert.equal(pkg.isQuiescent(last.handle), true)
+      assert.equal(textOf(last, 'validate'), '')
+      assert.equal(last.call('isQuiescent'), 1)
     })
   }
 }

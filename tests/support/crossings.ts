@@ -13,6 +13,8 @@ export interface Core {
 
 /** What is done to an engine, and not by it; and what wasm-bindgen has for itself. */
 const APART = /^(?:(?:create|destroy)(?:Queue)?|__.*)$/
+/** The exports of the instance that was made last. */
+let latest: WebAssembly.Exports | undefined
 /** Calls go through all of these. */
 const all = new Set<Crossings>()
 
@@ -45,6 +47,12 @@ export class Crossings {
       if (this.count - 1 === number) trap(core)
     }
   }
+}
+
+/** The memory of the instance that lives; there is one once the package was used. */
+export function wasmMemory(): WebAssembly.Memory {
+  if (latest === undefined) throw new Error('no instance yet')
+  return latest.memory as WebAssembly.Memory
 }
 
 let isAround = false
@@ -90,6 +98,7 @@ WebAssembly.Instance = class extends WebAssembly.Instance {
 
   override get exports(): WebAssembly.Exports {
     this.#exports ??= wrap(super.exports)
+    latest = this.#exports
     return this.#exports
   }
 }

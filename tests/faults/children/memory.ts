@@ -4,7 +4,8 @@
  */
 
 import { BatchProcessor } from '../../../js/index.js'
-import { PAGE, randomFrom, wasmMemory } from '../support.js'
+import { wasmMemory } from '../../support/crossings.js'
+import { PAGE, randomFrom } from '../support.js'
 
 const [what = '', seed = '1', times = '1'] = process.argv.slice(2)
 const random = randomFrom(Number(seed))
