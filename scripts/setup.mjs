@@ -3,7 +3,7 @@
  * pkg/ is committed. Does nothing, in milliseconds, where all is there.
  */
 
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { root, runNode, runNpm } from './steps.mjs'
 
@@ -22,6 +22,12 @@ export async function ensureInstalled(folder = '.') {
   const cwd = path.join(root, folder)
   const installed = path.join(cwd, 'node_modules/.package-lock.json')
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(path.join(cwd, 'package-lock.json')).mtimeMs) return
+  // npm ci would empty the folder that the link leads to, in which others may be working.
+  if (lstatSync(path.join(cwd, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()) {
+    throw new Error(
+      `${path.join(folder, 'node_modules')} is a link to an installation that is not up to date: run npm ci where it leads to`,
+    )
+  }
   console.log(`Installing what ${path.join(folder, 'package-lock.json')} names`)
   // No package's install script is needed, and our own `prepare` is ensureBuilt.
   await runNpm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd })
