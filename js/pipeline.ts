@@ -183,7 +183,8 @@ export class Pipeline implements ResultListener {
     }
     const { counts } = batch
     counts.hits = count - counts.led - counts.joined - counts.deduplicated - counts.stale
-    if (refreshAt.length > 0) this.#refresh(asked, refreshAt, options)
+    // Who only reads has nothing to refresh with.
+    if (refreshAt.length > 0 && options.cache !== 'only-if-cached') this.#refresh(asked, refreshAt, options)
     if (batch.id < 0) {
       this.onDone(batch, 0)
       batch.finish()

@@ -34,6 +34,25 @@ describe('staleWhileRevalidate', () => {
     assert.equal(await asked, 'new')
   })
 
+  test('of a processor is not for those who only read: they have nothing to refresh with', async (t) => {
+    const { processor, source, clock } = setUp(t, { ttl: 100, maxConcurrency: 1, ...options })
+    const loading = processor.getCachedData('slow', source.fetch)
+    await processor.set('a', 'old')
+    await clock.advance(100)
+    assert.equal(await processor.get('a'), 'old')
+    assert.deepEqual(await processor.mget(['a']), ['old'])
+    assert.equal(await processor.getCachedData('a', unwanted('a').fetchFunction, { cache: 'only-if-cached' }), 'old')
+    const asked = processor.getCachedData('a', source.fetch, { staleWhileRevalidate: 0 })
+    source.call(0).resolve('slow')
+    await loading
+    await drained()
+    // Nobody but who has a callback loads.
+    assert.deepEqual(source.keys, ['slow', 'a'])
+    source.call(1).resolve('new')
+    assert.equal(await asked, 'new')
+    assert.equal((await processor.metrics()).led, 2)
+  })
+
   test('refreshes once, however many ask', async (t) => {
     const { processor, source, clock } = setUp(t, { ttl: 100 })
     await processor.set('a', 'old')

@@ -93,7 +93,7 @@ export class Model extends Calls {
     if (missing.length > 0) this.#open(batch)
     const led = missing.flatMap((index) => this.#admit(batch, index, requests[index] as ModelRequest))
     const stale = requests.filter((_, index) => batch.outcomes[index]?.source === 'stale')
-    if (stale.length > 0) {
+    if (stale.length > 0 && options.cache !== 'only-if-cached') {
       const patient = { failFast: false, timeoutMs: FOREVER, queueTimeoutMs: FOREVER, cache: 'reload' as const }
       this.tasks.push(() =>
         this.#begin({ ...of, options: { ...options, ...patient }, signal: undefined, isRefresh: true }, stale),

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import type { Behaviour, Program, RequestSpec } from './program.js'
 import { run } from './run.js'
 
+const NOW: Behaviour = { when: 'now', answer: 'value', onAbort: 'ignore' }
 const LATER: Behaviour = { when: 5, answer: 'value', onAbort: 'ignore' }
 
 /** What must be, and the program that showed that it was not. */
@@ -33,6 +34,19 @@ const CASES: readonly [string, Pick<Program, 'steps'> & Partial<Program>][] = [
         },
         { do: 'abort', signal: 0, wait: 1 },
         { do: 'crash', wait: 1 },
+      ],
+    },
+  ],
+  [
+    // The stale entry that was read was refreshed with the reader's callback, which is none: whoever came while that waited for a slot joined it.
+    'nobody joins the refresh of who only reads',
+    {
+      config: { ttl: 1, staleWhileRevalidate: 50, maxConcurrency: 1 },
+      steps: [
+        { do: 'call', call: { how: 'values', requests: [request(0, NOW)], options: {} }, wait: 0 },
+        { do: 'call', call: { how: 'values', requests: [request(3, LATER)], options: {} }, wait: 0 },
+        { do: 'read', kind: 'mget', keys: [0], wait: 2 },
+        { do: 'call', call: { how: 'values', requests: [request(0, NOW)], options: { staleWhileRevalidate: 0 } }, wait: 1 },
       ],
     },
   ],
