@@ -1,9 +1,11 @@
 import './support/strict.js'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { retireInstance } from '../js/engine/instance.js'
 import {
   BatchProcessor,
   type BatchProcessorConfig,
+  EngineCrashError,
   type FetchContext,
   OverloadedError,
   type RateLimit,
@@ -305,6 +307,45 @@ test('all limits together hold, whatever the order', async (t) => {
   }
   await Promise.all(asked)
   assert.equal(source.calls.length, 120)
+})
+
+test('after a crash all limits begin anew: nothing stays taken, and what was before gives nothing back', async (t) => {
+  const { processor, source, clock } = setUp(t, {
+    maxConcurrency: 2,
+    maxConcurrencyPerGroup: 1,
+    maxQueue: 2,
+    rateLimit: { requests: 2, perMs: 1000 },
+  })
+  const keys = ['a:1:x', 'b:1:x', 'a:1:y', 'c:1:x']
+  const ask = () => watch(processor.getCachedDataBatch(source.requests(...keys)))
+  const isOverloaded = async () => (await reasonOf(processor.getCachedData('d', source.fetch))) instanceof OverloadedError
+
+  const before = ask()
+  assert.deepEqual(source.keys, ['a:1:x', 'b:1:x'])
+  assert.ok(await isOverloaded())
+  retireInstance(new Error('a crash on demand'))
+  await drained()
+  assert.ok(before.reason instanceof EngineCrashError)
+
+  // Slots, tokens and places in the queue are all there.
+  const after = ask()
+  assert.deepEqual(source.keys.slice(2), ['a:1:x', 'b:1:x'])
+  assert.ok(await isOverloaded())
+  // The callbacks of before had slots that are gone.
+  await answerOne(source)
+  await answerOne(source)
+  assert.equal(source.calls.length, 4)
+  assert.equal(after.is, 'pending')
+  // Those of now have what the next ones need, but for a token.
+  await answerOne(source)
+  await answerOne(source)
+  assert.equal(source.calls.length, 4)
+  await clock.advance(500)
+  assert.equal(source.calls.length, 5)
+  await clock.advance(500)
+  assert.equal(source.calls.length, 6)
+  await answerAll(source)
+  assert.deepEqual(after.value, keys)
 })
 
 describe('a limit that is not one', () => {
