@@ -5,6 +5,7 @@ import { type Asked, type History, type Run, Thrown, type Value } from './histor
 import {
   type Behaviour,
   type CallSpec,
+  customGroupOf,
   type GroupSpec,
   keyAt,
   type Member,
@@ -145,7 +146,12 @@ export class Callbacks {
     const member = (at: number): Member => spec.members[at % spec.members.length] as Member
     const extra: [string, unknown][] =
       spec.extra === undefined ? [] : [[keyAt(spec.extra), this.#member(run, keyAt(spec.extra), 'value')]]
-    if (spec.shape === 'stream') return this.#stream(spec, run, keys, extra)
+    if (spec.shape === 'stream') {
+      const { isUnslotted } = run
+      // What nobody waits for is not begun, and never ends.
+      run.isUnslotted = true
+      return this.#stream(spec, run, keys, extra, isUnslotted)
+    }
     const pairs = keys.flatMap((key, at): [string, unknown][] =>
       member(at) === 'missing' ? [] : [[key, this.#member(run, key, member(at))]],
     )
@@ -177,9 +183,11 @@ export class Callbacks {
     run: Run,
     keys: readonly string[],
     extra: [string, unknown][],
+    isUnslotted: boolean,
   ): AsyncGenerator<[string, unknown]> {
     const { history } = this.#world
     history.streams++
+    run.isUnslotted = isUnslotted
     try {
       for (const pair of extra) {
         history.answered(run, pair[0])
@@ -228,8 +236,9 @@ export class Callbacks {
     if (nested === undefined) return undefined
     const { history } = this.#world
     await this.#pass(nested.after)
-    run.nested++
     if (nested.isAwaited && run.asked.limit === 1) history.meet('nested: in the only slot')
+    if (nested.isAwaited && history.isFullFor(run)) history.meet("nested: in the processor's last slot")
+    run.nested++
     const settled = this.#world.call(nested.call, nested.through === 'context' ? context : undefined).then(
       () => undefined,
       (reason: unknown) => ({ reason }),
@@ -242,7 +251,7 @@ export class Callbacks {
       const isClosed = (failure?.reason as { code?: string } | undefined)?.code === 'ERR_CLOSED'
       const canBeCut = signal !== undefined || failFast || ungroupable !== undefined || isClosed
       if ((failure !== undefined && canBeCut) || timeoutMs !== undefined || how === 'stream') run.isUnslotted = true
-      if (!run.isOver && !run.isUnslotted) history.checkLimit(run.asked, `a callback of call ${run.asked.number} went on`)
+      if (!run.isOver && !run.isUnslotted) history.checkLimits(run, `a callback of call ${run.asked.number} went on`)
       return failure
     })
     return nested.isAwaited ? back : undefined
@@ -285,5 +294,5 @@ export class Callbacks {
 
 function groupOf(key: string, ungroupable: number | undefined): string | null {
   if (ungroupable !== undefined && keyAt(ungroupable) === key) throw new RangeError('this key has no group')
-  return key.length < 2 ? null : key.slice(-1)
+  return customGroupOf(key)
 }

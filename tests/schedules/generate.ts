@@ -18,6 +18,7 @@ import {
   PATTERNS,
   PREFIXES,
   type Program,
+  type RateSpec,
   type RequestSpec,
   SIGNALS,
   type Step,
@@ -43,6 +44,8 @@ interface Traits {
   readonly times: boolean
   readonly stale: boolean
   readonly modes: boolean
+  /** There are limits that batches share. */
+  readonly limits: boolean
   readonly tiers: number
   readonly faults: boolean
   readonly blocks: boolean
@@ -77,6 +80,7 @@ class Generator {
       times: hangs && random.chance(50),
       stale: random.chance(30),
       modes: random.chance(35),
+      limits: random.chance(40),
       tiers,
       faults: tiers > 0 && hangs && random.chance(50),
       blocks: random.chance(15),
@@ -108,7 +112,7 @@ class Generator {
 
   #config(): ConfigSpec {
     const random = this.#random
-    const { fails, stale, wishes, tiers } = this.#traits
+    const { fails, stale, wishes, tiers, limits } = this.#traits
     return {
       // What memory cannot hold comes back from the tiers.
       ...(random.chance(tiers > 0 ? 60 : 25) && { maxEntries: random.between(1, tiers > 0 ? 2 : 4) }),
@@ -121,7 +125,29 @@ class Generator {
       ...(stale && random.chance(30) && { earlyRefresh: random.pick([1, 5]) }),
       ...(stale && random.chance(30) && { staleWhileRevalidate: random.pick([5, 50]) }),
       storageTimeoutMs: 30,
+      ...(limits && this.#limits()),
       ...(fails && random.chance(20) && { retryBurst: random.below(3) }),
+    }
+  }
+
+  #limits(): ConfigSpec {
+    const random = this.#random
+    return {
+      ...(random.chance(50) && { maxConcurrency: random.between(1, 4) }),
+      ...(random.chance(45) && { maxConcurrencyPerGroup: random.between(1, 2) }),
+      ...(random.chance(45) && { rateLimit: random.list(1, 2, () => this.#rate()) }),
+      ...(random.chance(35) && { maxQueue: random.pick([0, 1, 2, 4, 8]) }),
+    }
+  }
+
+  #rate(): RateSpec {
+    const random = this.#random
+    return {
+      requests: random.between(1, 3),
+      perMs: random.pick([0.5, 3, 10, 20]),
+      ...(random.chance(50) && { burst: random.between(1, 4) }),
+      ...(random.chance(40) && { onLimit: random.pick(['queue', 'reject', 'reject'] as const) }),
+      ...(random.chance(40) && { isByHead: true }),
     }
   }
 
@@ -194,9 +220,10 @@ class Generator {
 
   #options(depth: number): OptionsSpec {
     const random = this.#random
-    const { hangs, fails, groups, aborts, times, stale, modes } = this.#traits
+    const { hangs, fails, groups, aborts, times, stale, modes, limits } = this.#traits
     return {
       ...(random.chance(60) && { maxConcurrency: random.between(1, 3) }),
+      ...(limits && random.chance(15) && { maxConcurrencyPerGroup: random.between(1, 2) }),
       ...(groups && random.chance(60) && this.#grouping(depth)),
       ...(random.chance(8) && { deduplication: false }),
       ...(aborts && random.chance(40) && { signal: random.below(SIGNALS) }),

@@ -3,7 +3,7 @@
  * by one counter, so that "before" and "after" have an answer. What must not be is noted as a violation.
  */
 
-import { KEYS } from './program.js'
+import { type ConfigSpec, headOf, KEYS } from './program.js'
 import type { Scheduler } from './scheduler.js'
 
 /** A moment: larger is later. */
@@ -25,6 +25,12 @@ export interface Asked {
   readonly shares: boolean
   /** Callbacks that may run at once. */
   readonly limit: number
+  /** The same, of one group, whoever they are for. */
+  readonly limitPerGroup: number
+  /** The group that a key counts for, if any. */
+  readonly groupOf: (key: string) => string | undefined
+  /** What it groups may have keys of different heads. */
+  readonly mixesHeads: boolean
   readonly fetchTimeoutMs: number
   /** How often each key had been made obsolete by then. */
   readonly generations: ReadonlyMap<string, number>
@@ -32,9 +38,14 @@ export interface Asked {
   readonly running: Run[]
 }
 
+/** What a call comes with. */
+export type Terms = Omit<Asked, 'number' | 'keys' | 'begun' | 'generations' | 'running'>
+
 /** A callback that was called. */
 export interface Run {
   readonly asked: Asked
+  /** Whose slots it takes, if any. */
+  readonly group: string | undefined
   readonly begun: Stamp
   readonly endsAt: number
   /** Without an answer so far. */
@@ -87,6 +98,8 @@ export class Thrown extends Error {
 /** As in js/dispatcher.ts: from so many on, there may be no engine, for so long. */
 const CRASHES_MAX = 3
 const DEGRADED_MS = 10_000
+/** Of a token. */
+const ROUNDING = 1e-6
 
 export class History {
   readonly violations: Violation[] = []
@@ -99,12 +112,15 @@ export class History {
   /** Groups' streams that have not ended, whether or not anything is expected of them. */
   streams = 0
   readonly #scheduler: Scheduler
+  readonly #config: ConfigSpec
   #clock = 0
   /** When the instance was lost; what ran then is nobody's. */
   #crashedAt: Stamp = 0
   #crashes = 0
   #degradedUntil = Number.NEGATIVE_INFINITY
   readonly #runs = new Map<string, Run[]>()
+  /** By rate and name: how many tokens there were, and when. */
+  readonly #buckets = new Map<string, { tokens: number; at: number }>()
   readonly #obsolete = new Map<string, Obsolescence[]>()
   readonly #generations = new Map<string, number>()
   /** By key: the newest value that was seen in memory, and when that was. */
@@ -112,8 +128,9 @@ export class History {
   /** `null` and `undefined` that somebody answered, by key. */
   readonly #nothings = new Map<string, Set<unknown>>()
 
-  constructor(scheduler: Scheduler, hasTiers: boolean) {
+  constructor(scheduler: Scheduler, hasTiers: boolean, config: ConfigSpec) {
     this.#scheduler = scheduler
+    this.#config = config
     this.hasTiers = hasTiers
   }
 
@@ -141,6 +158,8 @@ export class History {
     this.#crashes++
     this.#degradedUntil = this.#scheduler.now() + DEGRADED_MS
     this.#crashedAt = this.stamp()
+    // Limits begin anew.
+    this.#buckets.clear()
   }
 
   violate(rule: string, text: string): void {
@@ -148,7 +167,7 @@ export class History {
   }
 
   /** Somebody asks for keys. */
-  ask(keys: readonly string[], terms: Pick<Asked, 'isAborted' | 'shares' | 'limit' | 'fetchTimeoutMs'>): Asked {
+  ask(keys: readonly string[], terms: Terms): Asked {
     const asked: Asked = {
       ...terms,
       number: this.asked.length,
@@ -168,6 +187,7 @@ export class History {
     const now = this.#scheduler.now()
     const run: Run = {
       asked,
+      group: asked.groupOf(keys[0] as string),
       begun: this.stamp(),
       endsAt: now + asked.fetchTimeoutMs,
       keys: new Set(keys),
@@ -179,7 +199,8 @@ export class History {
     }
     if (asked.shares) for (const key of keys) this.#checkAlone(run, key)
     asked.running.push(run)
-    this.checkLimit(asked, 'a callback began')
+    this.checkLimits(run, 'a callback began')
+    this.#takeTokens(run)
     return run
   }
 
@@ -204,13 +225,57 @@ export class History {
   }
 
   /** Promise 8: so many at once, and no more. */
-  checkLimit(asked: Asked, what: string): void {
-    const now = this.#scheduler.now()
-    const holdsSlot = (run: Run): boolean =>
-      run.begun > this.#crashedAt && run.nested === 0 && !run.isUnslotted && now < run.endsAt
-    const running = asked.running.filter(holdsSlot).length
+  checkLimits({ asked, group }: Run, what: string): void {
+    const running = this.#inSlots([asked]).length
     if (running > asked.limit)
       this.violate('limit', `${what}, so ${running} callbacks of call ${asked.number} run, ${asked.limit} may`)
+    // Without an engine there are no limits that calls share.
+    if (this.#crashes >= CRASHES_MAX) return
+    const { maxConcurrency = Number.POSITIVE_INFINITY } = this.#config
+    const ofAll = this.#inSlots(this.asked).length
+    if (ofAll > maxConcurrency) this.violate('limit of all', `${what}, so ${ofAll} callbacks run, ${maxConcurrency} may`)
+    if (ofAll === maxConcurrency) this.meet("limit: all of the processor's slots")
+    if (group === undefined) return
+    const inGroup = this.#inSlots(this.asked).filter((run) => run.group === group)
+    // Those that may be more may have come, or gone on, in the meantime.
+    const limitPerGroup = Math.max(0, ...inGroup.map((run) => run.asked.limitPerGroup))
+    if (inGroup.length > limitPerGroup) {
+      const text = `${inGroup.length} callbacks of group ${JSON.stringify(group)} run, ${limitPerGroup} may`
+      this.violate('limit of a group', `${what}, so ${text}`)
+    }
+    if (inGroup.length > 0 && inGroup.length === limitPerGroup) this.meet("limit: all of a group's slots")
+  }
+
+  /** Whether `run` has the last slot of all there are. */
+  isFullFor(run: Run): boolean {
+    return this.#holdsSlot(run) && this.#inSlots(this.asked).length === this.#config.maxConcurrency
+  }
+
+  #inSlots(asked: readonly Asked[]): Run[] {
+    return asked.flatMap(({ running }) => running.filter((run) => this.#holdsSlot(run)))
+  }
+
+  #holdsSlot(run: Run): boolean {
+    return run.begun > this.#crashedAt && run.nested === 0 && !run.isUnslotted && this.#scheduler.now() < run.endsAt
+  }
+
+  /** Of each rate: no more callbacks begin than the burst, and what time brings. */
+  #takeTokens({ asked, allKeys }: Run): void {
+    if (this.#crashes >= CRASHES_MAX) return
+    const now = this.#scheduler.now()
+    for (const [at, { requests, perMs, burst = requests, isByHead = false }] of (this.#config.rateLimit ?? []).entries()) {
+      // Whose first key was which cannot be told of what was grouped otherwise.
+      if (isByHead && asked.mixesHeads) continue
+      const name = isByHead ? headOf(allKeys[0] as string) : ''
+      if (name === undefined) continue
+      const id = `${at} ${name}`
+      const last = this.#buckets.get(id) ?? { tokens: burst, at: now }
+      const tokens = Math.min(burst, last.tokens + ((now - last.at) * requests) / perMs) - 1
+      this.#buckets.set(id, { tokens, at: now })
+      if (tokens < -ROUNDING) this.violate('rate', `a callback of call ${asked.number} began without a token of rate ${id}`)
+      if (tokens < ROUNDING && last.tokens < ROUNDING) this.meet('limit: a token as soon as it was there')
+      if (this.isCrashed) this.meet('limit: a token after a crash')
+    }
   }
 
   /** A value that is now in the making. */

@@ -68,6 +68,7 @@ export interface GroupSpec {
 
 export interface OptionsSpec {
   readonly maxConcurrency?: number
+  readonly maxConcurrencyPerGroup?: number
   readonly groupingStrategy?: 'none' | 'prefix' | 'custom'
   /** The `customGrouper` throws for this key. */
   readonly ungroupable?: number
@@ -147,7 +148,21 @@ export interface TierSpec {
   readonly writes: readonly TierTurn[]
 }
 
+export interface RateSpec {
+  readonly requests: number
+  readonly perMs: number
+  readonly burst?: number
+  readonly onLimit?: 'queue' | 'reject'
+  /** Counted by the key's first character, and the empty key not at all. */
+  readonly isByHead?: boolean
+}
+
 export interface ConfigSpec {
+  /** Of all batches together. */
+  readonly maxConcurrency?: number
+  readonly maxConcurrencyPerGroup?: number
+  readonly rateLimit?: readonly RateSpec[]
+  readonly maxQueue?: number
   readonly maxEntries?: number
   readonly maxWeight?: number
   readonly ttl?: number
@@ -167,6 +182,16 @@ export interface Program {
   readonly steps: readonly Step[]
   /** From which what is due at the same moment is put in order. */
   readonly order: number
+}
+
+/** What a `RateSpec` by heads counts `key` for. */
+export function headOf(key: string): string | undefined {
+  return key[0]
+}
+
+/** The group of `key` where the strategy is `custom`. */
+export function customGroupOf(key: string): string | null {
+  return key.length < 2 ? null : key.slice(-1)
 }
 
 export function keyAt(place: number): string {

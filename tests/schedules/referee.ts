@@ -7,6 +7,8 @@ import {
   ClosedError,
   EngineCrashError,
   FetchTimeoutError,
+  OverloadedError,
+  RateLimitedError,
   SluiceError,
 } from '../../js/index.js'
 import { type Asked, type History, Thrown } from './history.js'
@@ -19,12 +21,16 @@ export class Referee {
   readonly refreshes: boolean
   isClosed = false
   readonly #history: History
+  readonly #mayOverload: boolean
+  readonly #mayLimit: boolean
 
   constructor(program: Program, history: History) {
     const text = JSON.stringify(program)
     this.isPrompt = !/"never"|fetchTimeoutMs/.test(text)
     this.refreshes = /staleWhileRevalidate|earlyRefresh/.test(text)
     this.#history = history
+    this.#mayOverload = program.config.maxQueue !== undefined
+    this.#mayLimit = program.config.rateLimit?.some(({ onLimit }) => onLimit === 'reject') ?? false
   }
 
   /** What a call resolved to. */
@@ -73,6 +79,17 @@ export class Referee {
     return reason instanceof EngineCrashError && this.#history.isCrashed
   }
 
+  /** Whether `reason` is that of a limit that there is: who comes again later is let in. */
+  isLimit(reason: unknown): reason is OverloadedError | RateLimitedError {
+    if (reason instanceof OverloadedError) return this.#mayOverload
+    return (
+      reason instanceof RateLimitedError &&
+      this.#mayLimit &&
+      reason.retryAfterMs > 0 &&
+      reason.retryAfterMs < Number.POSITIVE_INFINITY
+    )
+  }
+
   #outcomes(asked: Asked, outcomes: readonly BatchOutcome<unknown>[]): void {
     for (const [at, outcome] of outcomes.entries()) {
       if (outcome.index !== at) this.#violate('order', asked, `the outcome at ${at} has index ${outcome.index}`)
@@ -111,6 +128,8 @@ export class Referee {
     if (reason instanceof CircularFetchError) return reason.path.includes(key) ? undefined : 'alien'
     if (reason instanceof EngineCrashError) return history.isCrashed ? undefined : 'crash'
     if (reason.key !== key) return 'alien'
+    if (reason instanceof OverloadedError || reason instanceof RateLimitedError)
+      return this.isLimit(reason) ? undefined : 'limited'
     const isStuck = reason instanceof FetchTimeoutError && this.isPrompt
     return isStuck ? 'stuck' : undefined
   }

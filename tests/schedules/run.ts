@@ -9,11 +9,23 @@ import {
   type BatchProgress,
   type BatchRequest,
   type ProcessorMetrics,
+  RateLimitedError,
   SluiceError,
 } from '../../js/index.js'
 import { Callbacks, type Caller, type World } from './callbacks.js'
-import { type Asked, History, Thrown, type Violation } from './history.js'
-import { type CallSpec, type How, keyAt, type Program, SIGNALS, type Step, type Touch } from './program.js'
+import { type Asked, History, Thrown, type Value, type Violation } from './history.js'
+import {
+  type CallSpec,
+  customGroupOf,
+  type How,
+  headOf,
+  keyAt,
+  type OptionsSpec,
+  type Program,
+  SIGNALS,
+  type Step,
+  type Touch,
+} from './program.js'
 import { Random } from './random.js'
 import { Referee } from './referee.js'
 import { Scheduler } from './scheduler.js'
@@ -73,14 +85,15 @@ class Runner implements World {
     this.#program = program
     this.#random = new Random(program.order)
     this.scheduler = new Scheduler(this.#random)
-    this.history = new History(this.scheduler, program.tiers.length > 0)
+    this.history = new History(this.scheduler, program.tiers.length > 0, program.config)
     this.#referee = new Referee(program, this.history)
     this.#tiers = program.tiers.map((spec, index) => new FaultyTier(`tier ${index}`, spec, this.scheduler))
     for (let place = 0; place < SIGNALS; place++) this.#renew(place)
-    const { retryBurst, ...config } = program.config
+    const { retryBurst, rateLimit, ...config } = program.config
     this.#processor = new BatchProcessor({
       ...config,
       ...(retryBurst !== undefined && { retryBudget: { ratio: 0.5, burst: retryBurst } }),
+      ...(rateLimit && { rateLimit: rateLimit.map(({ isByHead, ...rate }) => ({ ...rate, ...(isByHead && { by: headOf }) })) }),
       clock: this.scheduler,
       ...(this.#tiers.length > 0 && { storage: this.#tiers }),
     })
@@ -159,9 +172,20 @@ class Runner implements World {
         shares: options.deduplication ?? true,
         // What it finds stale is fetched by a batch of its own, with a limit of its own.
         limit: (options.maxConcurrency ?? 5) * (refreshes ? 2 : 1),
+        limitPerGroup: options.maxConcurrencyPerGroup ?? config.maxConcurrencyPerGroup ?? FOREVER,
+        groupOf: this.#groupOf(options),
+        mixesHeads: options.groupingStrategy === 'custom' && options.group !== undefined,
         fetchTimeoutMs: options.fetchTimeoutMs ?? FETCH_TIMEOUT_MS,
       },
     )
+  }
+
+  /** The group whose slots are taken for a key. */
+  #groupOf({ groupingStrategy = 'prefix', maxConcurrencyPerGroup }: OptionsSpec): Asked['groupOf'] {
+    const isLimited = (maxConcurrencyPerGroup ?? this.#program.config.maxConcurrencyPerGroup) !== undefined
+    if (!isLimited || groupingStrategy === 'none') return () => undefined
+    if (groupingStrategy === 'custom') return (key) => customGroupOf(key) ?? undefined
+    return (key) => key.split(':').slice(0, 2).join(':')
   }
 
   #stepLater(): void {
@@ -259,7 +283,15 @@ class Runner implements World {
   }
 
   #plan(spec: CallSpec): void {
-    const asked = this.history.ask([], { isAborted: false, shares: true, limit: 0, fetchTimeoutMs: 0 })
+    const asked = this.history.ask([], {
+      isAborted: false,
+      shares: true,
+      limit: 0,
+      limitPerGroup: 0,
+      groupOf: () => undefined,
+      mixesHeads: false,
+      fetchTimeoutMs: 0,
+    })
     const callbacks = new Callbacks(this, asked, spec.requests)
     const options = callbacks.options(spec, { signal: undefined, onProgress: undefined })
     const refuse = (reason: unknown): void => {
@@ -410,12 +442,27 @@ class Runner implements World {
         const isKept = reason instanceof Thrown || reason === undefined || this.#program.config.errorTtl !== undefined
         if (!isKept) history.violate('unusable', `at the end, ${JSON.stringify(key)} failed with ${String(reason)}`)
       }
-      const promise = this.#processor.getCachedData(key, () => ({ key, load }))
-      this.#await(promise.then(check, refuse), { what: `the last call for ${JSON.stringify(key)}`, by })
+      this.#await(this.#askUntilLetIn(key, { key, load }).then(check, refuse), {
+        what: `the last call for ${JSON.stringify(key)}`,
+        by,
+      })
     }
     this.#steppedAt = scheduler.now()
     await scheduler.run(() => {})
     this.#checkEnd()
+  }
+
+  /** Who a limit turns away comes again: nothing is blocked for good. */
+  async #askUntilLetIn(key: string, value: Value): Promise<unknown> {
+    for (;;) {
+      try {
+        return await this.#processor.getCachedData(key, () => value)
+      } catch (reason) {
+        if (!this.#referee.isLimit(reason)) throw reason
+        const waitMs = reason instanceof RateLimitedError ? Math.ceil(reason.retryAfterMs) : 1
+        await new Promise<void>((resolve) => this.scheduler.in(waitMs, resolve))
+      }
+    }
   }
 
   #checkCounts(metrics: ProcessorMetrics): void {
