@@ -59,6 +59,8 @@ export class Pipeline implements ResultListener {
   isClosing = false
   /** What goes to the tiers above the one that has answered. */
   #copies: (TierEntry & { key: string })[] = []
+  /** What is to be fetched anew in the background, when the batch that has met it has begun. */
+  readonly #refreshes: (() => void)[] = []
   /** For when the engine crashes again and again, or cannot run here at all. */
   readonly #plain: PlainFetcher
 
@@ -88,7 +90,12 @@ export class Pipeline implements ResultListener {
     if (options.signal?.aborted) throw options.signal.reason
     const { dispatcher } = this
     if (!dispatcher.ensureAlive()) return this.#plain.begin(asked.requests, asked.keys, options, settle, caller)
-    return dispatcher.uninterrupted(() => this.#begin(asked, options, settle, caller))
+    return dispatcher.uninterrupted(() => {
+      const begun = this.#begin(asked, options, settle, caller)
+      // Before anybody is called, who may change what is to be refreshed.
+      for (const refresh of this.#refreshes.splice(0)) refresh()
+      return begun
+    })
   }
 
   /** What `begin` would do. */
@@ -383,11 +390,13 @@ export class Pipeline implements ResultListener {
       },
       reject: () => {},
     }
-    this.dispatcher.defer(() => {
+    this.#refreshes.push(() => {
       try {
         this.beginAsked(asked, options, settle, undefined)
       } catch (error) {
-        for (const key of asked.keys) this.events.emit('refreshError', { key, error })
+        this.dispatcher.defer(() => {
+          for (const key of asked.keys) this.events.emit('refreshError', { key, error })
+        })
       }
     })
   }

@@ -50,6 +50,36 @@ const CASES: readonly [string, Pick<Program, 'steps'> & Partial<Program>][] = [
       ],
     },
   ],
+  [
+    // The refresh began after callbacks that its batch had set off: one deleted the key, whose load in flight the refresh then did not join.
+    'a refresh begins before anybody is called',
+    {
+      steps: [
+        { do: 'set', where: 'memory', entries: [{ key: 0, value: 'value', ttl: 1 }], wait: 0 },
+        {
+          do: 'call',
+          call: {
+            how: 'values',
+            requests: [
+              request(0, {
+                ...NOW,
+                nested: {
+                  call: { how: 'values', requests: [request(1, NOW), request(0, NOW)], options: { staleWhileRevalidate: 50 } },
+                  through: 'processor',
+                  after: 'now',
+                  isAwaited: true,
+                },
+              }),
+              request(1, { ...NOW, first: { do: 'delete', where: 'memory', keys: [0] } }),
+            ],
+            options: { maxConcurrency: 1 },
+          },
+          wait: 1,
+        },
+      ],
+      order: 1058879247,
+    },
+  ],
 ]
 
 for (const [what, program] of CASES) {
