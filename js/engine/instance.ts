@@ -98,8 +98,9 @@ export function retireInstance(why: unknown): void {
 }
 
 function owned(core: Core, end: Ownerless['end'], owner: object): Core {
-  ownerless ??= new FinalizationRegistry(destroy)
-  ownerless.register(owner, { handle: core.handle, end, generation }, owner)
+  // Not every runtime has one; there, what is not closed keeps its memory.
+  if (typeof FinalizationRegistry === 'function') ownerless ??= new FinalizationRegistry(destroy)
+  ownerless?.register(owner, { handle: core.handle, end, generation }, owner)
   return core
 }
 
