@@ -56,6 +56,7 @@ fn pkg(options: &Options) -> Outcome<()> {
     let xtask = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let root = xtask.parent().ok_or("xtask/ has no parent folder")?;
     ensure_target(root)?;
+    ensure_sources(root)?;
     let wasm = compile(root, options.features.as_deref())?;
     Bindgen::new()
         .input_path(wasm)
@@ -81,12 +82,21 @@ fn ensure_target(root: &Path) -> Outcome<()> {
     run(Command::new("rustup").current_dir(root).args(["target", "add", TARGET]))
 }
 
+/// core and alloc are compiled with the engine, from the sources that the toolchain's component rust-src has.
+fn ensure_sources(root: &Path) -> Outcome<()> {
+    if sysroot(root)?.join("lib/rustlib/src/rust/library/core").exists() {
+        return Ok(());
+    }
+    run(Command::new("rustup").current_dir(root).args(["component", "add", "rust-src"]))
+}
+
 fn compile(root: &Path, features: Option<&str>) -> Outcome<PathBuf> {
     let target_dir = root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root).args(["build", "--locked", "--release", "--lib", "--package", "sluice", "--target", TARGET]);
+    cargo.arg("-Zbuild-std=core,alloc");
     cargo.arg("--target-dir").arg(&target_dir).env("CARGO_ENCODED_RUSTFLAGS", flags(root)?);
-    // For `-Zlocation-detail`: the toolchain is pinned, so that what is unstable does not change under us.
+    // For flags with -Z: the toolchain is pinned, so that what is unstable does not change under us.
     cargo.env("RUSTC_BOOTSTRAP", "1");
     if let Some(features) = features {
         cargo.args(["--features", features]);
@@ -95,24 +105,37 @@ fn compile(root: &Path, features: Option<&str>) -> Outcome<PathBuf> {
     Ok(target_dir.join(TARGET).join("release/sluice.wasm"))
 }
 
-/// Flags that keep the places of panics out of the wasm, and make paths those of no machine, in the encoding of `CARGO_ENCODED_RUSTFLAGS`.
+/// Makes the wasm small, without which it would not fit into the package's budget (docs/decisions.md has what each is worth): a panic traps
+/// at once, without a message or a place to format, and small functions are inlined early, where what they leave behind is still seen.
+const SMALL: [&str; 5] = [
+    "-Zunstable-options",
+    "-Cpanic=immediate-abort",
+    "-Zlocation-detail=none",
+    "-Zinline-mir=yes",
+    "-Cllvm-args=-inline-threshold=10",
+];
+
+/// Flags that make the wasm small, and make paths those of no machine, in the encoding of `CARGO_ENCODED_RUSTFLAGS`.
 fn flags(root: &Path) -> Outcome<String> {
     let cargo_home = match env::var_os("CARGO_HOME") {
         Some(home) => PathBuf::from(home),
         None => env::home_dir().ok_or("no home folder")?.join(".cargo"),
     };
-    let sysroot = output(Command::new("rustc").current_dir(root).args(["--print", "sysroot"]))?;
     let version = output(Command::new("rustc").current_dir(root).arg("-vV"))?;
     let commit = version.lines().find_map(|line| line.strip_prefix("commit-hash: ")).ok_or("rustc names no commit")?;
     let renames = [
         (root.to_path_buf(), "/sluice".to_string()),
         (cargo_home.join("registry/src"), "/crates".to_string()),
-        // What std's own paths are called where its sources (rust-src) are not installed.
-        (Path::new(sysroot.trim()).join("lib/rustlib/src/rust"), format!("/rustc/{commit}")),
+        (sysroot(root)?.join("lib/rustlib/src/rust"), format!("/rustc/{commit}")),
     ];
     let renames = renames.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
-    let flags = renames.chain(["-Zlocation-detail=none".to_string()]);
+    let flags = renames.chain(SMALL.map(str::to_string));
     Ok(flags.collect::<Vec<_>>().join("\u{1f}"))
+}
+
+fn sysroot(root: &Path) -> Outcome<PathBuf> {
+    let printed = output(Command::new("rustc").current_dir(root).args(["--print", "sysroot"]))?;
+    Ok(PathBuf::from(printed.trim()))
 }
 
 fn run(command: &mut Command) -> Outcome<()> {
