@@ -5,6 +5,8 @@
  *
  *   index.js, index.cjs   the wasm inlined as text, compiled on first use
  *   workerd.js            Workers may not compile bytes: imports ./engine.wasm as a module
+ *   bytes.js, bytes.cjs   and so on: each subpath of `exports` in package.json, from js/<name>/index.ts. They import each other as files
+ *                         beside them, and have nothing of index.js in them
  *
  * `--if-stale` builds only if a source is newer than dist/.
  */
@@ -19,6 +21,14 @@ import { root, steps } from './steps.mjs'
 
 /** The most that index.js may come to, gzipped. */
 const ENTRY_GZIP_BYTES_MAX = 60 * 1024
+/** And each subpath. */
+const SUBPATH_GZIP_BYTES_MAX = 6 * 1024
+
+/** The names of the subpaths that have code of their own. */
+const { exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
+const subpaths = Object.keys(exports)
+  .filter((name) => /^\.\/\w+$/.test(name))
+  .map((name) => name.slice(2))
 
 if (!process.argv.includes('--if-stale') || isStale()) await steps([['build', build]])
 
@@ -31,13 +41,21 @@ async function build() {
     bundle({ entry: 'js/index.ts', outfile: 'dist/index.js', wasm: 'inline-wasm' }),
     bundle({ entry: 'js/index.ts', outfile: 'dist/index.cjs', wasm: 'inline-wasm', format: 'cjs' }),
     bundle({ entry: 'js/index.ts', outfile: 'dist/workerd.js', wasm: 'workerd' }),
+    ...subpaths.flatMap((name) =>
+      ['esm', 'cjs'].map((format) => {
+        const outfile = `dist/${name}.${format === 'cjs' ? 'cjs' : 'js'}`
+        return bundle({ entry: `js/${name}/index.ts`, outfile, wasm: 'inline-wasm', format, subpaths })
+      }),
+    ),
   ])
   copyFileSync(path.join(root, 'pkg/engine_bg.wasm'), path.join(dist, 'engine.wasm'))
-  assertNames(await import(pathToFileURL(path.join(dist, 'index.js')).href))
-  assertNames(createRequire(import.meta.url)(path.join(dist, 'index.cjs')))
+  for (const name of ['index', ...subpaths]) {
+    assertNames(await import(pathToFileURL(path.join(dist, `${name}.js`)).href))
+    assertNames(createRequire(import.meta.url)(path.join(dist, `${name}.cjs`)))
+  }
   reportSizes()
   // Last, because its last file stands for a build that went well.
-  await declare(dist)
+  await declare(dist, ['index.d.ts', ...subpaths.map((name) => `${name}/index.d.ts`)])
 }
 
 /** Bundlers rename; what people read in consoles and logs must be what they imported. */
@@ -48,13 +66,14 @@ function assertNames(exported) {
 }
 
 function reportSizes() {
-  for (const file of ['index.js', 'index.cjs', 'workerd.js', 'engine.wasm']) {
+  for (const file of ['index.js', 'index.cjs', 'workerd.js', 'engine.wasm', ...subpaths.map((name) => `${name}.js`)]) {
     const bytes = readFileSync(path.join(dist, file))
     const gzip = gzipSync(bytes, { level: 9 })
     const [raw, gz, br] = [bytes, gzip, brotliCompressSync(bytes)].map(({ length }) => length.toLocaleString('en').padStart(8))
     console.log(`dist/${file.padEnd(12)}${raw} bytes ${gz} gzip ${br} brotli`)
-    if (file === 'index.js' && gzip.length > ENTRY_GZIP_BYTES_MAX) {
-      throw new Error(`dist/index.js may have ${ENTRY_GZIP_BYTES_MAX.toLocaleString('en')} bytes gzipped`)
+    const most = file === 'index.js' ? ENTRY_GZIP_BYTES_MAX : SUBPATH_GZIP_BYTES_MAX
+    if ((file === 'index.js' || subpaths.includes(path.basename(file, '.js'))) && gzip.length > most) {
+      throw new Error(`dist/${file} may have ${most.toLocaleString('en')} bytes gzipped`)
     }
   }
 }

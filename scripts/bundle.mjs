@@ -7,12 +7,20 @@ import { minify } from 'terser'
 import { root } from './steps.mjs'
 import { encodeWasm } from './wasm-text.mjs'
 
+/** What a user may bring along is not bundled. */
+const { peerDependencies = {} } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
+
+/** What a subpath may not have in it: the engine, and with it the main entry. */
+const OF_MAIN = /^(?:js\/engine\/(?!keys\.)|js\/(?:index|processor|pipeline)\.|pkg\/engine)/
+
 /**
  * `wasm` is the condition by which `#wasm` finds its loader (`imports` in package.json). `pkg` is a folder that `cargo xtask pkg`
  * made: tests bundle an entry of their own against one with `test-hooks`.
+ *
+ * `subpaths` are the names of the entries beside the main one. None has another one, or the main one, in it: it imports the file beside it.
  */
-export async function bundle({ entry, outfile, wasm, format = 'esm', pkg = 'pkg' }) {
-  const { outputFiles } = await build({
+export async function bundle({ entry, outfile, wasm, format = 'esm', pkg = 'pkg', subpaths = [] }) {
+  const { outputFiles, metafile } = await build({
     absWorkingDir: root,
     entryPoints: [entry],
     outfile,
@@ -22,11 +30,14 @@ export async function bundle({ entry, outfile, wasm, format = 'esm', pkg = 'pkg'
     platform: 'neutral',
     target: ['es2022', 'node20'],
     legalComments: 'none',
-    external: ['./engine.wasm'],
-    plugins: [fromPkg(pkg), withoutProse],
+    external: ['./engine.wasm', 'node:*', 'bun:*', ...Object.keys(peerDependencies)],
+    plugins: [fromPkg(pkg), withoutProse, besides(subpaths, entry, format)],
     logLevel: 'warning',
     write: false,
+    metafile: true,
   })
+  const foreign = Object.keys(metafile.inputs).filter((file) => entry !== 'js/index.ts' && OF_MAIN.test(file))
+  if (subpaths.length > 0 && foreign.length > 0) throw new Error(`${entry} must not have ${foreign.join(', ')} in it`)
   for (const file of outputFiles) writeFileSync(file.path, await minified(withClassNames(file.text)))
 }
 
@@ -38,6 +49,18 @@ const fromPkg = (pkg) => ({
       contents: JSON.stringify(encodeWasm(readFileSync(file))),
       loader: 'json',
     }))
+  },
+})
+
+/** Another entry is the file beside this one. */
+const besides = (subpaths, entry, format) => ({
+  name: 'besides',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/index\.js$/ }, ({ path: imported, resolveDir }) => {
+      const name = path.basename(path.dirname(path.join(resolveDir, imported)))
+      if (!subpaths.includes(name) || entry === `js/${name}/index.ts`) return undefined
+      return { path: `./${name}${format === 'cjs' ? '.cjs' : '.js'}`, external: true }
+    })
   },
 })
 

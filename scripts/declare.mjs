@@ -2,7 +2,7 @@
  * Writes the declarations: for each `.d.ts` a `.d.cts` twin, because to TypeScript a `.d.ts` of this package describes an ES module
  * only.
  *
- * Only those that index.d.ts leads to are shipped, and none may import what is not: generated glue, Node's types, a dependency.
+ * Only those that the entries' lead to are shipped, and none may import what is not: generated glue, Node's types, a dependency.
  */
 
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,12 +13,12 @@ import { runNode } from './steps.mjs'
 /** `from './x.js'`, `import './x.js'`, `import('./x.js')`. */
 const SPECIFIER = /(?<=\b(?:from|import)\s*\(?\s*)(['"])([^'"]+)\1/g
 
-/** Writes into the folder `dist`; index.d.cts comes last. */
-export async function declare(dist) {
+/** Writes into the folder `dist` what `entries` lead to; the twin of the first of them comes last. */
+export async function declare(dist, entries) {
   const emitted = mkdtempSync(path.join(tmpdir(), 'sluice-declarations-'))
   try {
     await runNode('node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json', '--outDir', emitted)
-    for (const [file, text] of [...reachable(emitted)].reverse()) {
+    for (const [file, text] of [...reachable(emitted, entries)].reverse()) {
       mkdirSync(path.dirname(path.join(dist, file)), { recursive: true })
       writeFileSync(path.join(dist, file), text)
       writeFileSync(
@@ -31,16 +31,21 @@ export async function declare(dist) {
   }
 }
 
-/** The text of each declaration file that index.d.ts leads to, by its path in `folder`. */
-function reachable(folder, file = 'index.d.ts', found = new Map()) {
-  const text = readFileSync(path.join(folder, file), 'utf8')
-  found.set(file, text)
-  for (const [, , specifier] of text.matchAll(SPECIFIER)) {
-    const next = path.join(path.dirname(file), specifier.replace(/js$/, 'd.ts'))
-    if (!specifier.startsWith('.') || !existsSync(path.join(folder, next))) {
-      throw new Error(`js/${file.replace('.d.ts', '.ts')} declares by ${specifier}, which is not shipped`)
+/** The text of each declaration file that `entries` lead to, by its path in `folder`. */
+function reachable(folder, entries) {
+  const found = new Map()
+  const add = (file) => {
+    if (found.has(file)) return
+    const text = readFileSync(path.join(folder, file), 'utf8')
+    found.set(file, text)
+    for (const [, , specifier] of text.matchAll(SPECIFIER)) {
+      const next = path.join(path.dirname(file), specifier.replace(/js$/, 'd.ts'))
+      if (!specifier.startsWith('.') || !existsSync(path.join(folder, next))) {
+        throw new Error(`js/${file.replace('.d.ts', '.ts')} declares by ${specifier}, which is not shipped`)
+      }
+      add(next)
     }
-    if (!found.has(next)) reachable(folder, next, found)
   }
+  entries.forEach(add)
   return found
 }

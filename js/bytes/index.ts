@@ -1,0 +1,6 @@
+/** `sluice/bytes`: tiers of what keeps bytes. Beside the main entry, of which it knows the types alone. */
+
+export { type Codec, jsonCodec } from './codec.js'
+export type { Awaitable, ByteEntry, ByteStore } from './store.js'
+export { type ByteTierOptions, byteTier } from './tier.js'
+export { keyBytes } from './wtf8.js'
