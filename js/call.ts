@@ -320,6 +320,7 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
   #failAll(error: unknown): void {
     this.flush()
     if (this.isAbandoned) return this.end()
+    this.host.failGroup(this, error)
     if (this.#isBulk) return this.#fallBack(() => error)
     this.host.breakers.failed(this.#groupKey, error)
     this.#fallBack((load) => new GroupFetchError(load.key, this.#groupKey, error))

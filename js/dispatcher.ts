@@ -21,6 +21,7 @@ import {
   NO_STATS,
   NONE,
   Outcome,
+  OVERLOADED,
 } from './engine/engine.js'
 import { lastCause, onRetire } from './engine/instance.js'
 import { measure } from './engine/keys.js'
@@ -37,6 +38,7 @@ import { Failure } from './failure.js'
 import { isolate } from './isolation.js'
 import type { Load } from './load.js'
 import type { ResolvedConfig } from './options/resolve.js'
+import { isOverload, readRetryAfter } from './overload.js'
 import type { PlainFlight } from './plain.js'
 import { estimateWeight, isInstance, nameUnshareable } from './values.js'
 
@@ -77,6 +79,8 @@ export class Dispatcher implements EffectHandler, CallHost {
   readonly breakers: Breakers
   readonly #events: Events
   readonly #clock: Clock
+  /** Callbacks of one batch at once, without an engine. */
+  readonly plainLimit: number
   readonly #countsWeight: boolean
   readonly #keyBytesMax: number
   readonly #listener: ResultListener
@@ -108,6 +112,7 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.nested = nested
     this.#events = events
     this.#clock = config.clock
+    this.plainLimit = config.adaptiveConcurrency.initial || Number.POSITIVE_INFINITY
     this.#countsWeight = config.maxWeight !== Number.POSITIVE_INFINITY
     this.#keyBytesMax = config.maxKeyBytes
     this.#listener = listener
@@ -263,6 +268,12 @@ export class Dispatcher implements EffectHandler, CallHost {
   /** A callback has failed for `load`, as part of `call`. */
   fail(call: Call, load: Load, reason: unknown): void {
     if (this.#settleable(call, load)) this.#settle(call, load, this.#noteFailure(load, reason))
+  }
+
+  /** The callback of `call` has failed for all that it has not answered yet, which is still to be told what becomes of it. */
+  failGroup({ id }: Call, reason: unknown): void {
+    if (!isOverload(reason)) return
+    this.#guard(() => this.engine.settle(id, NONE, Outcome.overloaded, this.#retryAfter(reason), this.now()))
   }
 
   /** A callback has answered for several: `answers[i]`, a value or an `Error`, for `loads[i]`. One crossing. */
@@ -585,12 +596,17 @@ export class Dispatcher implements EffectHandler, CallHost {
     load.error = reason
     load.failed = true
     const { retry } = load.options
-    return load.attempts < retry.attempts && isRetryable(retry.retryable, reason) ? Outcome.retryable : Outcome.failed
+    const outcome = load.attempts < retry.attempts && isRetryable(retry.retryable, reason) ? Outcome.retryable : Outcome.failed
+    return isOverload(reason) ? outcome + OVERLOADED : outcome
   }
 
   /** What the engine wants to know besides: a value's weight, or how long the source asks to be left alone. */
   #numberOf(load: Load, outcome: number): number {
-    return outcome < Outcome.failed ? this.weigh(load.value, load.weight) : retryAfter(load.error)
+    return outcome < Outcome.failed ? this.weigh(load.value, load.weight) : this.#retryAfter(load.error)
+  }
+
+  #retryAfter(reason: unknown): number {
+    return readRetryAfter(reason, this.#clock.wallNow()) ?? 0
   }
 
   /** Runs what is to be run, and what that sets off, until nothing is left. What a task throws is a bug of ours, and keeps no other from running. */
@@ -694,15 +710,5 @@ function isRetryable(retryable: (error: unknown) => boolean, reason: unknown): b
     return answer === true
   } catch {
     return false
-  }
-}
-
-/** How long the source asks to be left alone: an error's `retryAfterMs`, in milliseconds. */
-function retryAfter(reason: unknown): number {
-  try {
-    const hint = (reason as { retryAfterMs?: unknown } | null | undefined)?.retryAfterMs
-    return typeof hint === 'number' && hint > 0 && hint < Number.POSITIVE_INFINITY ? hint : 0
-  } catch {
-    return 0
   }
 }

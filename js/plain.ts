@@ -78,7 +78,7 @@ export class PlainFetcher implements CallHost {
 
     const queue = asked.values()
     const next = (): void => {
-      while (waitsFor.size < options.maxConcurrency && !batch.isOver) {
+      while (waitsFor.size < Math.min(options.maxConcurrency, dispatcher.plainLimit) && !batch.isOver) {
         const { value: first } = queue.next()
         if (first === undefined) break
         const { load, indexes } = first

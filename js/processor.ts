@@ -42,6 +42,8 @@ import type {
 const fetchNothing = (): undefined => undefined
 /** As properties of its own, a request has nothing of `Object.prototype`. */
 const NO_FIELDS = { ttl: undefined, priority: undefined, tags: undefined, weight: undefined }
+/** As `Reason` in `src/adaptive/concurrency.rs`. */
+const REASONS = ['held', 'grown', 'shrunk', 'rejected'] as const
 /** How long `close` waits for what is in flight. */
 const CLOSE_TIMEOUT_MS = 10_000
 const CLOSE_OPTIONS = [
@@ -272,8 +274,19 @@ export class BatchProcessor {
   /** Counters since the processor was made, and gauges of now. */
   async metrics(): Promise<ProcessorMetrics> {
     const { dispatcher, tiers } = this.#pipeline
+    const { limit, latency, baseLatency, reason, batchSize, ...stats } = dispatcher.stats()
+    const concurrency = {
+      limit,
+      inFlight: stats.running,
+      // That of nothing is no number.
+      latencyMs: Math.exp(latency) || undefined,
+      baseLatencyMs: Math.exp(baseLatency) || undefined,
+      reason: REASONS[reason] as (typeof REASONS)[number],
+    }
     return {
-      ...dispatcher.stats(),
+      ...stats,
+      concurrency: limit === 0 ? undefined : concurrency,
+      batchSize: batchSize || undefined,
       groupBreakersOpened: dispatcher.breakers.opened,
       tiers: tiers.metrics.map((tier) => ({ ...tier })),
     }

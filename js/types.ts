@@ -435,6 +435,10 @@ export interface ProcessorMetrics {
   readonly running: number
   /** Bytes of the engine's own structures. */
   readonly engineBytes: number
+  /** What `adaptiveConcurrency` has found; `undefined` without. */
+  readonly concurrency: AdaptiveConcurrencyMetrics | undefined
+  /** Keys that group fetches get at most, as `adaptiveBatchSize` has found; `undefined` without. */
+  readonly batchSize: number | undefined
   /** How often a group's breaker has opened. */
   readonly groupBreakersOpened: number
   readonly tiers: readonly {
@@ -445,6 +449,19 @@ export interface ProcessorMetrics {
     readonly writes: number
     readonly deletes: number
   }[]
+}
+
+/** What `adaptiveConcurrency` has found, and why. */
+export interface AdaptiveConcurrencyMetrics {
+  /** Callbacks that may run at once. */
+  readonly limit: number
+  /** Those that do. */
+  readonly inFlight: number
+  /** Latency now, smoothed; and as it is without a queue. `undefined` until there are some answers. */
+  readonly latencyMs: number | undefined
+  readonly baseLatencyMs: number | undefined
+  /** The last decision: `'held'`, as not half of it was used, or as more would be rejected; `'rejected'`: shrunk at a rejection. */
+  readonly reason: 'held' | 'grown' | 'shrunk' | 'rejected'
 }
 
 /** So many callbacks started in so much time: a token bucket, or one for each name. */
@@ -463,12 +480,31 @@ export interface RateLimit {
   onLimit?: 'queue' | 'reject' | undefined
 }
 
+/** Within which bounds a processor finds by itself how many callbacks to run at once. */
+export interface AdaptiveConcurrencyOptions {
+  /** Fewest at once. Default 1. */
+  min?: number | undefined
+  /** Most at once. Default 200. */
+  max?: number | undefined
+  /** How many to begin with, if that is between the two. Default 10. */
+  initial?: number | undefined
+}
+
 /** How a `BatchProcessor` is set up. Checked once, then frozen. Unknown names are errors. */
 export interface BatchProcessorConfig {
   /** `maxConcurrency` of batches that do not say. Default 5. */
   defaultConcurrency?: number | undefined
   /** Most callbacks of all batches running at once; batches take turns, however many keys each has. Default `Infinity`. */
   maxConcurrency?: number | undefined
+  /**
+   * Finds by itself how many callbacks of all batches to run at once. By Little's law, more of them are of use as long as latency stays the same;
+   * so the limit follows the gradient of latency, as TCP Vegas (Brakmo & Peterson, 1995) and Netflix's concurrency-limits do: it grows
+   * while latency is low and half of it is used at least, and shrinks when latency rises. What fails with a `status` or `statusCode` 429 or 503, a
+   * `code` `EMFILE` or `ENFILE`, `retryAfterMs`, a `Retry-After` in its `headers` (each of the error itself, of its `response`, or of its `cause`), or a
+   * timeout, shrinks it, too; for so long as the source asks (a minute at most) nothing is started.
+   * Batches that do not say `maxConcurrency` take as many as it allows; `maxConcurrency` of the processor holds, too. Default `false`.
+   */
+  adaptiveConcurrency?: boolean | AdaptiveConcurrencyOptions | undefined
   /** Default of every batch's `maxConcurrencyPerGroup`. */
   maxConcurrencyPerGroup?: number | undefined
   /** Most callbacks started in a time. Of several limits, all must allow it. Default: none. */
@@ -484,6 +520,8 @@ export interface BatchProcessorConfig {
   groupingStrategy?: GroupingStrategy | undefined
   /** Default 50. */
   maxBatchSize?: number | undefined
+  /** Group fetches get more keys while that makes the time per key less, at most `maxBatchSize`; fewer when it makes it more. Default `false`. */
+  adaptiveBatchSize?: boolean | undefined
   /**
    * Group fetches by prefix: of keys that are a name here or go on after it with a `:`, those that are missing are fetched in one call, whatever the
    * grouping strategy, unless the batch has a `groupFetch`. The longest name counts.

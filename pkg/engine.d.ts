@@ -14,7 +14,7 @@ export function advance(core: number, now: number): void;
 export function clear(core: number): void;
 
 /**
- * `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed; then for
+ * `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none, the last four zero for none; then the six words of a seed; then for
  * each rate: requests, milliseconds, burst, and whether it refuses.
  */
 export function create(config: Float64Array): number;
@@ -129,8 +129,8 @@ export function reserveQueue(queue: number, count: number): number;
 export function seal(core: number, batch: number, now: number): void;
 
 /**
- * `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try. `number`: a value's weight, or of a failure, in how
- * many milliseconds at the soonest.
+ * `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try; 5 and 6 as 3 and 4, as the source has had too much.
+ * `number`: a value's weight, or of a failure, in how many milliseconds at the soonest. For the flight [`NONE`], the call is only told of that.
  */
 export function settle(core: number, place: number, generation: number, flight: number, outcome: number, number: number, now: number): void;
 
@@ -142,9 +142,10 @@ export function settleMany(core: number, place: number, generation: number, coun
 export function size(core: number): number;
 
 /**
- * `floats` out: the values of [`crate::stats::Stats`], in the order of its names. Answers how many.
+ * `floats` out: the values of [`crate::stats::Stats`], in the order of its names; then those of [`FOUND`], with a limit, or a batch size, of 0 where
+ * there is none.
  */
-export function stats(core: number): number;
+export function stats(core: number): void;
 
 export function supply(core: number, flight: number, ttl: number, weight: number, now: number): void;
 
@@ -203,7 +204,7 @@ export interface InitOutput {
     readonly settle: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly settleMany: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly size: (a: number) => number;
-    readonly stats: (a: number) => number;
+    readonly stats: (a: number) => void;
     readonly supply: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly tagFlight: (a: number, b: number, c: number) => void;
     readonly tagKey: (a: number, b: number, c: number) => void;

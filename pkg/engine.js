@@ -43,7 +43,7 @@ export function clear(core) {
 }
 
 /**
- * `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed; then for
+ * `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none, the last four zero for none; then the six words of a seed; then for
  * each rate: requests, milliseconds, burst, and whether it refuses.
  * @param {Float64Array} config
  * @returns {number}
@@ -388,8 +388,8 @@ export function seal(core, batch, now) {
 }
 
 /**
- * `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try. `number`: a value's weight, or of a failure, in how
- * many milliseconds at the soonest.
+ * `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try; 5 and 6 as 3 and 4, as the source has had too much.
+ * `number`: a value's weight, or of a failure, in how many milliseconds at the soonest. For the flight [`NONE`], the call is only told of that.
  * @param {number} core
  * @param {number} place
  * @param {number} generation
@@ -428,15 +428,13 @@ export function size(core) {
 }
 
 /**
- * `floats` out: the values of [`crate::stats::Stats`], in the order of its names. Answers how many.
+ * `floats` out: the values of [`crate::stats::Stats`], in the order of its names; then those of [`FOUND`], with a limit, or a batch size, of 0 where
+ * there is none.
  * @param {number} core
- * @returns {number}
  */
 export function stats(core) {
-    let ret;
     __wbg_call_guard();
-    ret = wasm.stats(core);
-    return ret >>> 0;
+    wasm.stats(core);
 }
 
 /**

@@ -1,5 +1,6 @@
 //! How an engine is set up: plain numbers, already checked by the wrapper's one declaration of the options.
 
+use crate::adaptive::concurrency::Range;
 use crate::retry::BudgetConfig;
 use crate::time::Millis;
 
@@ -25,6 +26,10 @@ pub struct Config {
     pub max_concurrency: f64,
     /// Most calls that may wait for a slot.
     pub max_queue: f64,
+    /// Between these, how many callbacks run at once finds itself; all 0: it does not.
+    pub adaptive: Range,
+    /// Up to so many, how many keys a group fetch gets finds itself; 0: it does not.
+    pub adaptive_keys: f64,
 }
 
 impl Config {

@@ -18,6 +18,7 @@
 
 use alloc::vec::Vec;
 
+use crate::adaptive::concurrency::Ending;
 use crate::error::{Validity, check};
 use crate::gates::Gates;
 use crate::heap::{Heap, Item, Places};
@@ -98,6 +99,10 @@ pub struct Call {
     pub deadline: Option<TimerId>,
     /// The nested batch whose answer waits until this call has a slot again.
     pub held: Option<BatchId>,
+    /// How it has ended for its source, as far as is known; nothing, if it has waited for other calls.
+    pub ending: Option<Ending>,
+    /// Members it was made with.
+    pub keys: u32,
     /// When it had its slots last.
     pub started: Instant,
     pub priority: i32,
@@ -173,6 +178,8 @@ pub struct Schedule {
     lanes: Vec<Option<Lane>>,
     /// Most callbacks at once.
     limit: u32,
+    /// Until then, nothing is started.
+    pause_ends: Option<Instant>,
     running: u32,
     line: Heap,
     queued: usize,
@@ -193,6 +200,7 @@ impl Schedule {
             stream_places: Places::default(),
             lanes: Vec::new(),
             limit,
+            pause_ends: None,
             running: 0,
             line: Heap::default(),
             queued: 0,
@@ -205,6 +213,18 @@ impl Schedule {
     /// From now on, at most `limit` callbacks at once, whatever the batch; those that run go on.
     pub fn set_limit(&mut self, limit: u32) {
         self.limit = limit;
+    }
+
+    /// The same where the limit finds itself; with a pause, nothing is started, but what has been goes on.
+    pub fn adapt(&mut self, limit: u32, pause_ends: Option<Instant>) {
+        self.limit = limit;
+        self.pause_ends = pause_ends;
+    }
+
+    /// When calls may start that wait for nothing but the end of a pause.
+    #[must_use]
+    pub fn next_start(&self) -> Instant {
+        self.pause_ends.filter(|_| !self.line.is_empty()).unwrap_or(Instant::NEVER)
     }
 
     /// Opens the batch's lane for `limit` calls at once, and `limit_per_group` of each group.
@@ -281,6 +301,8 @@ impl Schedule {
         self.order += 1;
         let call = Call {
             batch,
+            ending: Some(Ending::Other),
+            keys: members.as_slice().len() as u32,
             members,
             group,
             state: State::Queued,
@@ -336,8 +358,7 @@ impl Schedule {
     /// Who comes next, of all lines that are to be looked through.
     pub fn next(&mut self, now: Instant) -> Option<Turn> {
         loop {
-            let at_processor = self.running < self.limit && !self.line.is_empty();
-            let line = self.opened.pop().or(at_processor.then_some(Line::Processor))?;
+            let line = self.opened.pop().or_else(|| self.opens().then_some(Line::Processor))?;
             let Some(id) = self.draw(line, now) else { continue };
             self.leave_line(id);
             let turn = self.place(id, line, now);
@@ -352,6 +373,12 @@ impl Schedule {
         }
     }
 
+    /// Whether the first at the processor may go on.
+    fn opens(&self) -> bool {
+        let resumes = |first: Item| self.pause_ends.is_none() || self.streams[first.id].resumes.is_some();
+        self.running < self.limit && self.line.first().is_some_and(resumes)
+    }
+
     /// Takes a queued call out: it will not be started.
     pub fn refuse(&mut self, id: CallId) {
         self.dequeue(id.place);
@@ -361,7 +388,10 @@ impl Schedule {
     /// The call waits for a nested batch: the slots it may hold are free for others.
     pub fn suspend(&mut self, id: CallId, now: Instant) {
         match self.calls[id.place].state {
-            State::Running => self.free_slots(id.place, now),
+            State::Running => {
+                self.calls[id.place].ending = None;
+                self.free_slots(id.place, now);
+            }
             State::Resuming { stream } => self.give_up_resuming(stream),
             State::Suspended { nested } => {
                 self.calls[id.place].state = State::Suspended { nested: nested + 1 };
@@ -480,7 +510,7 @@ impl Schedule {
             let lane = self.lane(stream.batch);
             let is_right = match stream.line {
                 None => true,
-                Some(Line::Processor) => self.running >= self.limit,
+                Some(Line::Processor) => !self.opens(),
                 Some(Line::Lane(_)) => lane.running >= lane.limit || lane.envoy != NONE && stream.resumes.is_none(),
                 Some(Line::Gate(gate)) => {
                     let line = self.gates.get(gate).map(|gate| &gate.line);

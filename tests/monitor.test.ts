@@ -204,8 +204,9 @@ describe('metrics()', () => {
   test('of a new processor are all zero, and its tiers are listed', async (t) => {
     const tier = { name: 'disk', mget: () => [], mset: () => {}, mdelete: () => {} }
     const { processor } = setUp(t, { storage: tier })
-    const { engineBytes, tiers, ...counts } = await processor.metrics()
+    const { engineBytes, tiers, concurrency, batchSize, ...counts } = await processor.metrics()
     assert.ok(engineBytes >= 0)
+    assert.deepEqual([concurrency, batchSize], [undefined, undefined])
     assert.ok(Object.values(counts).every((count) => count === 0))
     assert.deepEqual(tiers, [{ name: 'disk', hits: 0, misses: 0, errors: 0, writes: 0, deletes: 0 }])
   })

@@ -163,6 +163,27 @@ describe('retryable', () => {
   }
 })
 
+describe('Retry-After', () => {
+  for (const [what, error] of [
+    ['of a response', new Response(null, { status: 500, headers: { 'Retry-After': '5' } })],
+    ['of the response of an error', Object.assign(new Error('no'), { response: { headers: { 'retry-after': '5' } } })],
+    ['in plain headers', { headers: { 'Retry-After': 5 } }],
+    ['as the cause of an error', new Error('no', { cause: { retryAfterMs: 5000 } })],
+  ] as const) {
+    test(`${what} delays the retry`, async (t) => {
+      const { processor, source, clock } = setUp(t, { retry: { attempts: 2, backoffMs: 1, jitter: 0 } })
+      const asked = processor.getCachedData('a', source.fetch)
+      await drained()
+      source.call(0).reject(error)
+      await clock.advance(4999)
+      assert.equal(source.calls.length, 1)
+      await clock.advance(1)
+      source.call(1).resolve('a')
+      assert.equal(await asked, 'a')
+    })
+  }
+})
+
 describe('retryAfterMs of an error', () => {
   test('is a lower bound', async (t) => {
     const { processor, source, clock } = setUp(t)

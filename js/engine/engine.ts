@@ -41,7 +41,9 @@ export const NONE = 0xffff_ffff
 /** What became of a request that missed. */
 export const How = { led: 0, joined: 1, deduplicated: 2, circular: 3 } as const
 /** How a callback answered. */
-export const Outcome = { value: 0, null: 1, unstored: 2, failed: 3, retryable: 4 } as const
+export const Outcome = { value: 0, null: 1, unstored: 2, failed: 3, retryable: 4, overloaded: 5 } as const
+/** From `failed` to `overloaded`, and from `retryable` to the same of what is worth another try: the source has had too much. */
+export const OVERLOADED = Outcome.overloaded - Outcome.failed
 export const Grouping = { none: 0, prefix: 1, given: 2 } as const
 
 /** The numbers an engine is made with. */
@@ -57,6 +59,9 @@ export interface EngineConfig {
   retryBudget: Readonly<{ ratio: number; burst: number }>
   maxConcurrency: number
   maxQueue: number
+  adaptiveConcurrency: Readonly<{ min: number; max: number; initial: number }>
+  adaptiveBatchSize: boolean
+  batchDefaults: { readonly maxBatchSize: number }
   rateLimit: readonly Readonly<{ requests: number; perMs: number; burst: number; onLimit: 'queue' | 'reject' }>[]
 }
 
@@ -100,7 +105,10 @@ export interface EffectHandler {
   cycle(batch: BatchId, index: number, flights: FlightId[]): void
 }
 
-/** Counters and gauges, before anything has happened; the fields of `Stats` in `src/stats.rs`, in its order. */
+/**
+ * Counters and gauges, before anything has happened; the fields of `Stats` in `src/stats.rs`, in its order, then of the limits that find themselves
+ * (`limit` or `batchSize` 0: it does not) what `stats` in `src/bindings/mod.rs` says.
+ */
 export const NO_STATS = {
   requested: 0,
   hits: 0,
@@ -127,6 +135,13 @@ export const NO_STATS = {
   waiting: 0,
   running: 0,
   engineBytes: 0,
+  limit: 0,
+  /** Logarithms of milliseconds; `NaN` while they are not known. */
+  latency: 0,
+  baseLatency: 0,
+  /** As `Reason` in `src/adaptive/concurrency.rs`. */
+  reason: 0,
+  batchSize: 0,
 }
 
 export type EngineStats = Readonly<typeof NO_STATS>
@@ -298,7 +313,10 @@ export class Engine {
     return this.#call(() => this.#exports.queue(this.#handle, batch, count, grouping, groupSizeMax, now))
   }
 
-  /** `number`: a value's weight, or of a failure, in how many milliseconds it may be tried again. */
+  /**
+   * `number`: a value's weight, or of a failure, in how many milliseconds it may be tried again. `Outcome.overloaded` for the flight `NONE`: the call
+   * has failed so, and what becomes of its flights is still to be told.
+   */
   settle(call: CallId, flight: FlightId, outcome: number, number: number, now: number): void {
     try {
       this.#verifyAlive()

@@ -56,6 +56,10 @@ export function createCore(config: EngineConfig, owner: object): Core {
     config.retryBudget.burst,
     config.maxConcurrency,
     config.maxQueue,
+    config.adaptiveConcurrency.min,
+    config.adaptiveConcurrency.max,
+    config.adaptiveConcurrency.initial,
+    config.adaptiveBatchSize ? config.batchDefaults.maxBatchSize : 0,
     ...seed(),
     ...config.rateLimit.flatMap(({ requests, perMs, burst, onLimit }) => [requests, perMs, burst, onLimit === 'reject' ? 1 : 0]),
   ]

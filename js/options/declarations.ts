@@ -3,6 +3,7 @@
  * the Standard Schema all come from here.
  */
 
+import { anAdaptiveConcurrency } from './adaptive.js'
 import {
   aBoolean,
   aCount,
@@ -236,7 +237,7 @@ export const BATCH_OPTIONS: readonly Declaration[] = [
     defaultProse: 'no retries',
     check: aRetry,
     prose:
-      'Tries of one load in all (`attempts`, 1), the doubling backoff between them (100 ms up to 10,000 ms), the part of it left to chance (`jitter`, 1), and which errors are worth it (`retryable(error)`). An error with `retryAfterMs` is not retried sooner.',
+      'Tries of one load in all (`attempts`, 1), the doubling backoff between them (100 ms up to 10,000 ms), the part of it left to chance (`jitter`, 1), and which errors are worth it (`retryable(error)`). An error with `retryAfterMs`, or with the `headers` of a response that has `Retry-After`, is not retried sooner.',
     from: 'retry',
   },
   {
@@ -344,6 +345,14 @@ export const CONFIG_OPTIONS: readonly Declaration[] = [
     check: anIntegerOrInfinity(1),
     prose: 'Most callbacks of all batches running at once. Batches take turns, however many keys each has.',
   },
+  {
+    name: 'adaptiveConcurrency',
+    type: 'boolean | { min, max, initial }',
+    default: false,
+    check: anAdaptiveConcurrency,
+    prose:
+      'Finds by itself how many callbacks of all batches to run at once, from `min` (1) to `max` (200), beginning with `initial` (10): more while latency stays low and all are used, fewer when it rises, and at a 429, 503, `EMFILE`, `Retry-After` or timeout. Batches that do not say how many they take, take as many.',
+  },
   inherited('maxConcurrencyPerGroup'),
   {
     name: 'rateLimit',
@@ -371,6 +380,14 @@ export const CONFIG_OPTIONS: readonly Declaration[] = [
   },
   inherited('groupingStrategy'),
   inherited('maxBatchSize'),
+  {
+    name: 'adaptiveBatchSize',
+    type: 'boolean',
+    default: false,
+    check: aBoolean,
+    prose:
+      '`true`: group fetches get more keys while that makes the time per key less, and fewer when it makes it more; at most `maxBatchSize`.',
+  },
   {
     name: 'groups',
     type: '{ [prefix]: groupFetch | { groupFetch, maxBatchSize, onMissing, groupFallbackLimit } }',

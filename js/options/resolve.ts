@@ -24,7 +24,8 @@ import type {
   SingleOptions,
   StorageInput,
 } from '../types.js'
-import { isObject, isOwnOrInherited, misuse, verify } from './checks.js'
+import { DEFAULT_ADAPTIVE_CONCURRENCY, NO_ADAPTIVE_CONCURRENCY, type ResolvedAdaptiveConcurrency } from './adaptive.js'
+import { anInteger, isObject, isOwnOrInherited, misuse, verify } from './checks.js'
 import { BATCH_OPTIONS, BULK_OPTIONS, CONFIG_OPTIONS, type Declaration, REQUEST_FIELDS } from './declarations.js'
 import { DEFAULT_GROUP_BREAKER, GroupTable, NO_GROUP_BREAKER, type ResolvedGroupBreaker } from './groups.js'
 import { type ResolvedRateLimit, resolveRateLimit } from './rate-limit.js'
@@ -70,6 +71,8 @@ export interface ResolvedConfig {
   readonly maxConcurrency: number
   readonly rateLimit: readonly ResolvedRateLimit[]
   readonly maxQueue: number
+  readonly adaptiveConcurrency: ResolvedAdaptiveConcurrency
+  readonly adaptiveBatchSize: boolean
   readonly maxEntries: number
   readonly maxWeight: number
   readonly ttl: number
@@ -100,6 +103,10 @@ export function resolveConfig(config: BatchProcessorConfig = {}): ResolvedConfig
   resolved.groups = new GroupTable(resolved.enableOptimizations ? (read.groups as Groups) : undefined)
   const breaker = read.groupBreaker as object | false | undefined
   resolved.groupBreaker = breaker === false ? NO_GROUP_BREAKER : resolveFields(breaker, DEFAULT_GROUP_BREAKER)
+  const range = read.adaptiveConcurrency as object | false | undefined
+  const adaptive = range ? resolveFields(range, DEFAULT_ADAPTIVE_CONCURRENCY) : NO_ADAPTIVE_CONCURRENCY
+  if (range) verify('config.adaptiveConcurrency.min', adaptive.min, anInteger(1, adaptive.max))
+  resolved.adaptiveConcurrency = adaptive
   resolved.rateLimit = resolveRateLimit(read.rateLimit as BatchProcessorConfig['rateLimit'])
   if (resolved.maxEntries === Number.POSITIVE_INFINITY && resolved.maxWeight === Number.POSITIVE_INFINITY) {
     const complaint = { expected: 'a finite number unless maxWeight is finite', outOfRange: true }
@@ -110,6 +117,7 @@ export function resolveConfig(config: BatchProcessorConfig = {}): ResolvedConfig
   for (const { name, default: fallback, from } of BATCH_OPTIONS) {
     batchDefaults[name] = from === undefined ? fallback : (read[from] ?? fallback)
   }
+  if (range) batchDefaults.maxConcurrency = read.defaultConcurrency ?? adaptive.max
   batchDefaults.retry = resolveFields(read.retry as object | undefined, DEFAULT_RETRY)
   if (resolved.enableOptimizations === false) batchDefaults.groupingStrategy = 'none'
   // A copy made at once: of what has grown field by field, another copy takes fifteen times as long.

@@ -15,12 +15,12 @@ const STEP: f64 = 1.5;
 /// Calls that a decision is made of.
 const WINDOW: u32 = 8;
 /// Differences of ln(time per key): better by less is no better; worse by more is no longer what was kept.
-const BETTER: f64 = 0.05;
+const BETTER: f64 = 0.046875;
 const WORSE: f64 = 0.25;
 /// Windows between one try and the next.
 const REST: u32 = 6;
 /// What calls that take no time take.
-const LATENCY_MIN: f64 = 0.01;
+const LATENCY_MIN: f64 = 0.0078125;
 
 #[derive(Clone, Debug)]
 pub struct BatchSize {
@@ -47,6 +47,17 @@ impl BatchSize {
     #[must_use]
     pub fn size(&self) -> usize {
         self.size as usize
+    }
+
+    /// The keys of a group fetch that may have `max`.
+    #[must_use]
+    pub fn of(&mut self, max: usize) -> usize {
+        if self.max == 0.0 {
+            return max;
+        }
+        // Larger groups may be asked for than by default.
+        self.max = self.max.max(max as f64);
+        self.size().min(max)
     }
 
     /// A call was answered for all its `keys`.
@@ -76,7 +87,7 @@ impl BatchSize {
             // At rest: what is kept is known better for it, or has changed.
             self.rest = self.rest.saturating_sub(1);
             let worse = seen - self.cost;
-            self.cost += 0.3 * worse;
+            self.cost += 0.296875 * worse;
             if worse > WORSE {
                 (self.rest, self.step, self.cost) = (0, 1.0 / STEP, seen);
             }
@@ -102,8 +113,11 @@ impl BatchSize {
         self.cost = cost;
     }
 
+    #[inline(never)]
     fn begin(&mut self, size: f64) {
-        self.size = size.clamp(1.0, self.max);
+        #[allow(clippy::manual_clamp)] // As in `concurrency`.
+        let within = size.max(1.0).min(self.max);
+        self.size = within;
         self.calls = 0;
         self.sum = 0.0;
     }

@@ -19,42 +19,44 @@
 
 use crate::time::{Instant, Millis};
 
+// Fractions of powers of two, where it does not matter: they are shorter in the wasm once it is compressed.
+
 /// The part of √limit that may queue; while it doubles, chance must not stop it.
 const ALLOWANCE: f64 = 0.5;
 const ALLOWANCE_RAMP: f64 = 0.75;
 /// The part of a change that is made at once; a steep fall is followed faster, and growth faster each time.
-const SMOOTHING: f64 = 0.4;
+const SMOOTHING: f64 = 0.40625;
 const SMOOTHING_STEEP: f64 = 0.5;
-const SMOOTHING_GROWTH: f64 = 0.45;
+const SMOOTHING_GROWTH: f64 = 0.453125;
 const STEEP: f64 = 0.75;
 /// Calls of a window: the part of the limit, and the least. A window that ends an experiment takes twice as many.
-const WINDOW: f64 = 0.8;
+const WINDOW: f64 = 0.8125;
 const WINDOW_MIN: f64 = 16.0;
 /// Windows between experiments, and until the next where one more is likely to tell more.
 const EXPERIMENT_EVERY: u32 = 12;
 const EXPERIMENT_SOON: u32 = 3;
 /// What an experiment leaves of the limit.
-const STEP: f64 = 0.9;
+const STEP: f64 = 0.90625;
 /// ln(latency) per ln(limit): below, latency is the source's own; above, it is a queue's, and nothing else.
 const SLOPE_OWN: f64 = 0.5;
-const SLOPE_QUEUE: f64 = 1.2;
+const SLOPE_QUEUE: f64 = 1.1875;
 /// Differences of ln(latency): below, a window is like those before it; above, a fall is not by chance.
-const STEADY: f64 = 0.1;
-const FALL: f64 = 0.3;
-const BACK_OFF: f64 = 0.95;
+const STEADY: f64 = 0.09375;
+const FALL: f64 = 0.296875;
+const BACK_OFF: f64 = 0.953125;
 /// What further rejections leave of the limit.
-const BACK_OFF_MAX: f64 = 0.7;
+const BACK_OFF_MAX: f64 = 0.703125;
 /// Round trips, pauses counted in, before a wall is tried again.
 const PATIENCE: f64 = 32.0;
 /// Rejections forgiven for each answer, and the most that are saved.
-const LUCK: f64 = 0.0125;
+const LUCK: f64 = 0.01171875;
 const LUCK_MAX: f64 = 3.0;
 /// The longest that a source may ask for.
 const PAUSE_MAX: f64 = 60_000.0;
 /// What calls that take no time take.
-const LATENCY_MIN: f64 = 0.01;
+const LATENCY_MIN: f64 = 0.0078125;
 
-/// At least 1, and in order.
+/// At least 1, and in order, but for `initial`; or all 0, where nothing is to be found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
     pub min: f64,
@@ -62,16 +64,21 @@ pub struct Range {
     pub initial: f64,
 }
 
+impl Range {
+    #[allow(clippy::manual_clamp)] // That one can panic.
+    fn within(self, limit: f64) -> f64 {
+        limit.max(self.min).min(self.max)
+    }
+}
+
 /// How a call ended, as far as it tells something of the source.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    Answered,
-    /// Too much was asked, or nothing came in time; the source may have said how long it wants to be left alone.
-    Dropped {
-        retry_after: Option<Millis>,
-    },
     /// It failed for reasons of its own, or was aborted.
     Other,
+    Answered,
+    /// Too much was asked, or nothing came in time.
+    Dropped,
 }
 
 /// The last decision.
@@ -95,6 +102,8 @@ pub struct Concurrency {
     /// The base before the last experiment that raised it.
     base_before: f64,
     latency: f64,
+    /// Mean milliseconds of the last window's calls.
+    trip: f64,
     window: Window,
     /// Nothing has ever stopped it: it doubles.
     ramps: bool,
@@ -115,21 +124,25 @@ pub struct Concurrency {
 struct Window {
     since: Instant,
     calls: f64,
+    /// Of logarithms, and of milliseconds.
     sum: f64,
+    total: f64,
     busiest: u32,
 }
 
 impl Concurrency {
     #[must_use]
     pub fn new(range: Range) -> Self {
+        let limit = range.within(range.initial);
         Self {
             range,
-            limit: range.initial,
-            target: range.initial,
+            limit,
+            target: limit,
             base: f64::NAN,
             base_before: f64::INFINITY,
             latency: f64::NAN,
-            window: Window { since: Instant(f64::NEG_INFINITY), calls: 0.0, sum: 0.0, busiest: 0 },
+            trip: 0.0,
+            window: Window { since: Instant(f64::NEG_INFINITY), calls: 0.0, sum: 0.0, total: 0.0, busiest: 0 },
             ramps: true,
             streak: 0.0,
             reference: None,
@@ -154,15 +167,20 @@ impl Concurrency {
         self.paused_until
     }
 
-    /// Smoothed, and that without a queue; `NaN` until the first window.
+    /// The logarithms of the smoothed latency, and of that without a queue; `NaN` until the first window.
     #[must_use]
-    pub fn latencies(&self) -> [Millis; 2] {
-        [Millis(libm::exp(self.latency)), Millis(libm::exp(self.base))]
+    pub fn latencies(&self) -> [f64; 2] {
+        [self.latency, self.base]
     }
 
     #[must_use]
     pub fn reason(&self) -> Reason {
         self.reason
+    }
+
+    /// The source of a call that is about to end as dropped wants to be left alone for so long.
+    pub fn pause(&mut self, length: Millis, now: Instant) {
+        self.paused_until = Instant(self.paused_until.0.max(now.0 + length.0.min(PAUSE_MAX)));
     }
 
     /// A call has ended that was one of `in_flight`.
@@ -171,8 +189,8 @@ impl Concurrency {
         let judges = now.0 - took.0 >= self.window.since.0;
         match ending {
             Ending::Other => {}
-            Ending::Dropped { retry_after: None } if self.luck >= 1.0 => self.luck -= 1.0,
-            Ending::Dropped { retry_after } => self.back_off(judges, took, retry_after.unwrap_or(Millis::ZERO), now),
+            Ending::Dropped if self.luck >= 1.0 && now >= self.paused_until => self.luck -= 1.0,
+            Ending::Dropped => self.back_off(judges, took, now),
             Ending::Answered => {
                 self.luck = (self.luck + LUCK).min(LUCK_MAX);
                 if self.limit < self.target {
@@ -183,6 +201,7 @@ impl Concurrency {
                 }
                 if judges {
                     self.window.calls += 1.0;
+                    self.window.total += took.0;
                     self.window.sum += libm::log(took.0.max(LATENCY_MIN));
                     let experiment = if self.windows >= EXPERIMENT_EVERY { 2.0 } else { 1.0 };
                     if self.window.calls >= (self.limit * WINDOW).max(WINDOW_MIN) * experiment {
@@ -193,13 +212,11 @@ impl Concurrency {
         }
     }
 
-    fn back_off(&mut self, judges: bool, took: Millis, pause: Millis, now: Instant) {
-        let pause = pause.0.min(PAUSE_MAX);
-        self.paused_until = Instant(self.paused_until.0.max(now.0 + pause));
+    fn back_off(&mut self, judges: bool, took: Millis, now: Instant) {
         if judges || self.reason != Reason::Rejected {
-            let trip = libm::exp(self.latency).max(took.0);
+            let trip = self.trip.max(took.0);
             self.wall = self.limit;
-            self.wall_until = Instant(now.0 + PATIENCE * (trip + pause));
+            self.wall_until = Instant(now.0 + PATIENCE * (trip + self.paused_until.since(now).0));
             self.ramps = false;
             self.reference = None;
             self.set(self.limit * BACK_OFF, Reason::Rejected, now);
@@ -211,8 +228,10 @@ impl Concurrency {
     }
 
     /// The window is complete.
+    #[inline(never)]
     fn decide(&mut self, now: Instant) {
         let seen = self.window.sum / self.window.calls;
+        self.trip = self.window.total / self.window.calls;
         if self.base.is_nan() {
             self.base = seen;
             self.latency = seen;
@@ -223,11 +242,11 @@ impl Concurrency {
         }
         let fall = self.base - seen;
         if fall > 0.0 {
-            self.base -= fall * if fall > FALL { 1.0 } else { 0.1 };
+            self.base -= fall * if fall > FALL { 1.0 } else { 0.09375 };
         }
         self.windows += 1;
         if let Some((limit, latency)) = self.reference
-            && self.limit <= limit * (STEP + 0.01)
+            && self.limit <= limit * (STEP + 0.0078125)
         {
             self.reference = None;
             let slope = (latency - seen) / libm::log(limit / self.limit);
@@ -238,12 +257,14 @@ impl Concurrency {
                 return self.set(limit, Reason::Grown, now);
             }
             self.windows = if slope > SLOPE_QUEUE { EXPERIMENT_EVERY - EXPERIMENT_SOON } else { 0 };
-            self.base = seen.min(self.base + 0.05).min(self.base_before);
+            self.base = seen.min(self.base + 0.046875).min(self.base_before);
             self.base_before = f64::INFINITY;
         }
-        let gradient = libm::exp(self.base - 0.5 * (self.latency + seen)).clamp(0.5, 1.0);
+        let queued = (0.5 * (self.latency + seen) - self.base).max(0.0);
+        // e to the power of what is queued, as far as it matters: libm's would be a kilobyte.
+        let gradient = (1.0 / (1.0 + queued + queued * queued / 2.0)).max(0.5);
         let allowance = if self.ramps { ALLOWANCE_RAMP } else { ALLOWANCE };
-        let change = self.limit * (gradient - 1.0) + allowance * libm::sqrt(self.limit);
+        let change = self.limit * (gradient - 1.0) + allowance * square_root(self.limit);
         if change < 0.0 {
             self.ramps = false;
             if self.reference.is_none() && (seen - self.latency).abs() < STEADY {
@@ -263,7 +284,7 @@ impl Concurrency {
         }
         self.streak += 1.0;
         let room = (self.wall - self.limit) / 2.0;
-        if room < (0.03 * self.limit).max(0.5) {
+        if room < (0.03125 * self.limit).max(0.5) {
             return self.set(self.limit, Reason::Held, now);
         }
         let growth = if self.ramps {
@@ -278,16 +299,22 @@ impl Concurrency {
     }
 
     /// Begins a window under a new limit.
+    #[inline(never)]
     fn set(&mut self, limit: f64, reason: Reason, now: Instant) {
-        self.target = limit.clamp(self.range.min, self.range.max);
+        self.target = self.range.within(limit);
         self.limit = self.limit.min(self.target);
         if reason != Reason::Grown {
             self.streak = 0.0;
         }
         self.reason = reason;
         let since = if self.limit < self.target { Instant::NEVER } else { now };
-        self.window = Window { since, calls: 0.0, sum: 0.0, busiest: 0 };
+        self.window = Window { since, calls: 0.0, sum: 0.0, total: 0.0, busiest: 0 };
     }
+}
+
+/// By Newton's method, for what a limit can be.
+fn square_root(of: f64) -> f64 {
+    (0..16).fold(of, |root, _| (root + of / root) / 2.0)
 }
 
 #[cfg(test)]
@@ -306,8 +333,10 @@ mod tests {
 
     fn drop_one(found: &mut Concurrency, retry_after: Option<f64>, clock: &mut f64) {
         *clock += 10.0;
-        let ending = Ending::Dropped { retry_after: retry_after.map(Millis) };
-        found.ended(Millis(10.0), ending, found.limit(), Instant(*clock));
+        if let Some(length) = retry_after {
+            found.pause(Millis(length), Instant(*clock));
+        }
+        found.ended(Millis(10.0), Ending::Dropped, found.limit(), Instant(*clock));
     }
 
     #[test]
@@ -315,7 +344,7 @@ mod tests {
         let (mut found, mut clock) = (Concurrency::new(RANGE), 0.0);
         answer(&mut found, 500, 10.0, &mut clock);
         assert_eq!(found.limit(), 50);
-        assert!(found.latencies().iter().all(|latency| (latency.0 - 10.0).abs() < 0.01));
+        assert!(found.latencies().iter().all(|latency| (latency.exp() - 10.0).abs() < 0.01));
         for _ in 0..200 {
             drop_one(&mut found, None, &mut clock);
         }
@@ -343,7 +372,7 @@ mod tests {
         let mut found = Concurrency::new(RANGE);
         (0..500).for_each(|at| found.ended(Millis(1.0), Ending::Other, 10, Instant(f64::from(at))));
         assert_eq!(found.limit(), 10);
-        assert!(found.latencies()[0].0.is_nan());
+        assert!(found.latencies()[0].is_nan());
     }
 
     #[test]
@@ -363,7 +392,7 @@ mod tests {
         answer(&mut found, 500, 10.0, &mut clock);
         drop_one(&mut found, None, &mut clock);
         assert_eq!(found.limit(), 50);
-        drop_one(&mut found, Some(0.0), &mut clock);
+        drop_one(&mut found, Some(1.0), &mut clock);
         assert_eq!(found.limit(), 47, "but not where the source says so");
     }
 }

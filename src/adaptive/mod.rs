@@ -1,4 +1,4 @@
-//! Limits that find themselves, by how the source answers. The engine does not use them yet.
+//! Limits that find themselves, by how the source answers.
 
 pub mod batch_size;
 pub mod concurrency;

@@ -7,10 +7,10 @@ use wasm_bindgen::prelude::*;
 use super::{Handle, inner, put, size, turn};
 use crate::time::Instant;
 
-/// JavaScript's names of the counters, joined with commas: puts them in `bytes`, and answers their length.
+/// JavaScript's names of what `stats` says, joined with commas: puts them in `bytes`, and answers their length.
 #[wasm_bindgen(js_name = statNames)]
 pub fn stat_names(core: Handle) -> usize {
-    let names = crate::stats::Stats::NAMES.join(",");
+    let names = [crate::stats::Stats::NAMES, &super::FOUND].concat().join(",");
     put(&mut inner(core).bytes, names.as_bytes());
     names.len()
 }

@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 
 use wasm_bindgen::prelude::*;
 
+use crate::adaptive::concurrency::Range;
 use crate::config::Config;
 use crate::engine::{Effect, Engine, Grouping, MISS, Outcome, Target, Terms, Wishes};
 use crate::hash::Seed;
@@ -52,13 +53,29 @@ pub struct Inner {
 /// What JavaScript calls an engine.
 type Handle = *mut Inner;
 
-/// `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none; then the six words of a seed; then for
+/// `config`: the fields of [`Config`] in the order they are declared, `negative_ttl` below zero for none, the last four zero for none; then the six words of a seed; then for
 /// each rate: requests, milliseconds, burst, and whether it refuses.
 #[wasm_bindgen]
 pub fn create(config: &[f64]) -> Handle {
     let (config, seed) = config.split_first_chunk().expect("a config, then a seed");
-    let &[max_entries, max_weight, ttl, negative_ttl, error_ttl, ttl_jitter, sliding, early_refresh, ratio, burst, limit, queue] =
-        config;
+    let &[
+        max_entries,
+        max_weight,
+        ttl,
+        negative_ttl,
+        error_ttl,
+        ttl_jitter,
+        sliding,
+        early_refresh,
+        ratio,
+        burst,
+        limit,
+        queue,
+        min,
+        max,
+        initial,
+        keys,
+    ] = config;
     let config = Config {
         max_entries,
         max_weight,
@@ -71,6 +88,8 @@ pub fn create(config: &[f64]) -> Handle {
         retry_budget: BudgetConfig { ratio, burst },
         max_concurrency: limit,
         max_queue: queue,
+        adaptive: Range { min, max, initial },
+        adaptive_keys: keys,
     };
     let mail = Box::new(Mail {
         effects: core::ptr::null(),
@@ -203,12 +222,12 @@ pub fn limit(core: Handle, batch: u32, gates: usize, flights: usize) {
     inner.engine.limit(BatchId(batch), gates, &rest[..flights]);
 }
 
-/// `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try. `number`: a value's weight, or of a failure, in how
-/// many milliseconds at the soonest.
+/// `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try; 5 and 6 as 3 and 4, as the source has had too much.
+/// `number`: a value's weight, or of a failure, in how many milliseconds at the soonest. For the flight [`NONE`], the call is only told of that.
 #[wasm_bindgen]
 pub fn settle(core: Handle, place: u32, generation: u32, flight: u32, outcome: u32, number: f64, now: f64) {
     let call = CallId { place, generation };
-    turn(core).engine.settle(call, FlightId(flight), outcome_of(outcome, number), Instant(now));
+    settle_one(&mut turn(core).engine, call, flight, outcome, number, Instant(now));
 }
 
 /// The same for several flights: `words` has a flight and an outcome, `floats` a number, for each.
@@ -218,7 +237,16 @@ pub fn settle_many(core: Handle, place: u32, generation: u32, count: usize, now:
     let Inner { engine, words, floats, .. } = &mut *turn;
     let call = CallId { place, generation };
     for (pair, &number) in words.chunks_exact(2).zip(floats.iter()).take(count) {
-        engine.settle(call, FlightId(pair[0]), outcome_of(pair[1], number), Instant(now));
+        settle_one(engine, call, pair[0], pair[1], number, Instant(now));
+    }
+}
+
+fn settle_one(engine: &mut Engine, call: CallId, flight: u32, outcome: u32, number: f64, now: Instant) {
+    if outcome > 4 {
+        engine.overloaded(call, Millis(number), now);
+    }
+    if flight != NONE {
+        engine.settle(call, FlightId(flight), outcome_of(outcome, number), now);
     }
 }
 
@@ -390,14 +418,22 @@ pub fn weight(core: Handle) -> f64 {
     inner(core).engine.weight() as f64
 }
 
-/// `floats` out: the values of [`crate::stats::Stats`], in the order of its names. Answers how many.
+/// JavaScript's names of what the limits that find themselves have found.
+pub const FOUND: [&str; 5] = ["limit", "latency", "baseLatency", "reason", "batchSize"];
+
+/// `floats` out: the values of [`crate::stats::Stats`], in the order of its names; then those of [`FOUND`], with a limit, or a batch size, of 0 where
+/// there is none.
 #[wasm_bindgen]
-pub fn stats(core: Handle) -> usize {
+pub fn stats(core: Handle) {
     let inner = inner(core);
-    let values = inner.engine.stats().values();
-    grow(&mut inner.words, values.len());
-    put(&mut inner.floats, &values);
-    values.len()
+    let (found, keys) = inner.engine.adaptive();
+    let [latency, base] = found.latencies();
+    let found: [f64; FOUND.len()] =
+        [f64::from(found.limit()), latency, base, f64::from(found.reason() as u32), keys.size() as f64];
+    let stats = inner.engine.stats().values();
+    // There is room for so many since the first `reserve`.
+    inner.floats[..stats.len()].copy_from_slice(&stats);
+    inner.floats[stats.len()..][..found.len()].copy_from_slice(&found);
 }
 
 fn inner<'a>(core: Handle) -> &'a mut Inner {
@@ -459,7 +495,7 @@ fn outcome_of(outcome: u32, number: f64) -> Outcome {
         0 => Outcome::Value { weight: number as u32 },
         1 => Outcome::Null { weight: number as u32 },
         2 => Outcome::Unstored,
-        other => Outcome::Failed { retryable: other == 4, hint: (number > 0.0).then_some(Millis(number)) },
+        other => Outcome::Failed { retryable: other % 2 == 0, hint: (number > 0.0).then_some(Millis(number)) },
     }
 }
 

@@ -274,7 +274,7 @@ impl Engine {
                 }
                 Err(number) => &groups[number],
             };
-            for chunk in group.chunks(group_size_max) {
+            for chunk in group.chunks(self.batch_size.of(group_size_max)) {
                 match *chunk {
                     // A group of one is fetched by its own callback.
                     [flight] => self.enqueue(batch, Members::One(flight), false, now),

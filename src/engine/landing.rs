@@ -3,6 +3,7 @@
 use super::admission::group_prefix;
 use super::invalidation::Label;
 use super::{Due, Effect, Engine};
+use crate::adaptive::concurrency::Ending;
 use crate::error::OutOfMemory;
 use crate::flight::Stage;
 use crate::hash::KeyHash;
@@ -33,6 +34,9 @@ impl Engine {
             return false;
         }
         let batch = self.flights.get(flight).expect("a member is there").batch;
+        if !matches!(outcome, Outcome::Failed { .. }) {
+            self.note_ending(call, Ending::Answered);
+        }
         if let Outcome::Failed { retryable: true, hint } = outcome
             && let Some(delay) = self.retry_delay(flight, hint)
         {

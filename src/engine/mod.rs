@@ -11,7 +11,9 @@
 //! `flight` and `store` meet only here, so "invalidated while loading" is decided in one place: whatever makes a newer truth about a key
 //! fences its flights, and [`Engine::land`] stores nothing of a fenced flight.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
+mod adaptation;
 mod admission;
 mod effect;
 mod invalidation;
@@ -24,6 +26,8 @@ pub use invalidation::Target;
 pub use landing::Outcome;
 pub use memory::Foresight;
 
+use crate::adaptive::batch_size::BatchSize;
+use crate::adaptive::concurrency::Concurrency;
 use crate::config::Config;
 use crate::deadlines::Deadlines;
 use crate::error::{Validity, check};
@@ -54,6 +58,8 @@ pub struct Engine {
     /// Open batches that a running callback waits for, with the call it runs as.
     nested: Vec<(BatchId, CallId)>,
     budget: RetryBudget,
+    concurrency: Box<Concurrency>,
+    batch_size: Box<BatchSize>,
     random: Random,
     stats: Stats,
     effects: Vec<Effect>,
@@ -112,6 +118,8 @@ impl Engine {
             batches: Vec::new(),
             nested: Vec::new(),
             budget: RetryBudget::new(config.retry_budget),
+            concurrency: Box::new(Concurrency::new(config.adaptive)),
+            batch_size: Box::new(BatchSize::new(config.adaptive_keys)),
             random: Random::new(seed[0] ^ seed[2]),
             stats: Stats::default(),
             effects: Vec::new(),
@@ -130,6 +138,7 @@ impl Engine {
 
     /// From now on, at most `limit` callbacks of all batches at once (`u32::MAX`: as many as the batches allow).
     pub fn set_max_concurrency(&mut self, limit: u32, now: Instant) {
+        self.config.max_concurrency = f64::from(limit);
         self.schedule.set_limit(limit);
         self.start_next(now);
     }
@@ -149,7 +158,7 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Instant {
         let (due, alarm) = (self.deadlines.next(), self.schedule.gates.next_alarm());
-        if alarm < due { alarm } else { due }
+        Instant(due.0.min(alarm.0).min(self.schedule.next_start().0))
     }
 
     /// Reports the deadlines that `now` has reached.
@@ -269,6 +278,7 @@ impl Engine {
     }
 
     fn start_next(&mut self, now: Instant) {
+        self.adapt(now);
         while let Some(turn) = self.schedule.next(now) {
             match turn {
                 Turn::Start(id) => self.start_call(id, now),
@@ -340,6 +350,7 @@ impl Engine {
     /// Ends a call; whose slot is free then, [`Engine::start`] is to be told.
     fn detach_call(&mut self, id: CallId, now: Instant) -> BatchId {
         let call = self.schedule.end(id, now);
+        self.observe(&call, now);
         if let Some(deadline) = call.deadline {
             self.deadlines.cancel(deadline);
         }

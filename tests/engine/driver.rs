@@ -1,5 +1,6 @@
 //! The engine alone, for what is told case by case: each call is a turn, and answers its effects.
 
+use sluice::adaptive::concurrency::Range;
 use sluice::config::Config;
 use sluice::engine::{Admission, Effect, Engine, Grouping, How, Outcome, Terms, Wishes};
 use sluice::ids::{BatchId, CallId, FlightId, Slot};
@@ -22,6 +23,8 @@ pub const CONFIG: Config = Config {
     retry_budget: BudgetConfig { ratio: 0.0, burst: 1000.0 },
     max_concurrency: f64::INFINITY,
     max_queue: f64::INFINITY,
+    adaptive: Range { min: 0.0, max: 0.0, initial: 0.0 },
+    adaptive_keys: 0.0,
 };
 
 pub const TERMS: Terms = Terms {

@@ -220,7 +220,8 @@ export abstract class Calls extends Landing {
       return
     }
     if (mayRetry && load.waiters.length > 0 && this.#retries >= 1) {
-      this.#tryAgain(load, 'reason' in answer && answer.reason.startsWith('Hinted') ? RETRY_AFTER_MS : 0)
+      // By itself, or as the cause of a group's failure.
+      this.#tryAgain(load, 'reason' in answer && answer.reason.includes('Hinted: ') ? RETRY_AFTER_MS : 0)
       this.#leaveCall(call, load)
       load.call = undefined
       return

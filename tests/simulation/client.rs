@@ -32,7 +32,7 @@ impl Limiter {
         match self {
             Self::Fixed(_) => {}
             Self::Adaptive(found) => {
-                let ending = if answered { Ending::Answered } else { Ending::Dropped { retry_after: None } };
+                let ending = if answered { Ending::Answered } else { Ending::Dropped };
                 found.ended(Millis(took), ending, in_flight, Instant(now));
             }
             Self::Aimd(limit) if answered && took < 6.0 * TRIP => *limit = (*limit + 1.0 / *limit).min(200.0),

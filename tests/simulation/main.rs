@@ -3,7 +3,8 @@
 //! What is compared is each phase of a world from the 50th round trip on, with the fixed limit that is best in that phase; what is said of the
 //! adaptive limit is the worst of all seeds. It also has to be there by then: to have reached its throughput in ten round trips one after another.
 //!
-//! `cargo test --test simulation -- --nocapture` prints the table of `docs/decisions.md`.
+//! `cargo test --test simulation -- --nocapture` prints the table of `docs/decisions.md`. `SLUICE_SIMULATION_SEEDS=100` takes as many seeds that were not
+//! looked at when the constants were chosen, and only says how many of the runs clear all bars.
 
 mod client;
 mod world;
@@ -13,13 +14,18 @@ use std::io::{self, Write};
 use client::{Limiter, Trip, run};
 use world::{PHASE, World};
 
-const SEEDS: std::ops::RangeInclusive<u64> = 1..=8;
+const SEEDS: std::ops::Range<u64> = 1..9;
+/// The first of the seeds that were not looked at when the constants were chosen.
+const UNSEEN: u64 = 1000;
 /// Round trips there are to settle.
 const SETTLING: usize = 50;
 /// The bar: of the best fixed limit's throughput; of the settled calls; of the settled limit's mean.
 const SHARE_MIN: f64 = 0.9;
 const REJECTED_MAX: f64 = 0.02;
 const OSCILLATION_MAX: f64 = 0.2;
+
+/// The least part of the runs with other seeds that clears all bars.
+const UNSEEN_MIN: f64 = 0.97;
 
 const WORLDS: [(&str, World); 6] = [
     ("latency rises past 40", World::Knee(&[40.0])),
@@ -51,6 +57,15 @@ fn score(phase: &[Trip], to_reach: f64) -> Score {
     Score { throughput: throughput(settled), rejected: rejected / calls, oscillation, settled_after }
 }
 
+impl Score {
+    fn clears(&self, best: f64) -> bool {
+        self.throughput >= SHARE_MIN * best
+            && self.rejected <= REJECTED_MAX
+            && self.oscillation <= OSCILLATION_MAX
+            && self.settled_after <= SETTLING
+    }
+}
+
 fn worst(scores: &[Score]) -> Score {
     let max = |of: fn(&Score) -> f64| scores.iter().map(of).fold(0.0, f64::max);
     Score {
@@ -73,10 +88,13 @@ fn the_adaptive_limit_does_as_well_as_the_best_fixed_one_in_every_world() {
         "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |".to_owned(),
     ];
     let mut missed = Vec::new();
+    let unseen = std::env::var("SLUICE_SIMULATION_SEEDS").ok().map(|count| count.parse::<u64>().expect("a number of seeds"));
+    let seeds = unseen.map_or(SEEDS, |count| UNSEEN..UNSEEN + count);
+    let (mut runs, mut cleared) = (0, 0);
     for (name, world) in WORLDS {
         let fixed: Vec<_> = (1..=200).map(|limit| (limit, run(world, Limiter::Fixed(limit), 1))).collect();
-        let adaptive: Vec<_> = SEEDS.map(|seed| run(world, Limiter::adaptive(), seed)).collect();
-        let aimd: Vec<_> = SEEDS.map(|seed| run(world, Limiter::Aimd(10.0), seed)).collect();
+        let adaptive: Vec<_> = seeds.clone().map(|seed| run(world, Limiter::adaptive(), seed)).collect();
+        let aimd: Vec<_> = seeds.clone().map(|seed| run(world, Limiter::Aimd(10.0), seed)).collect();
         for number in 0..world.phases() {
             let throughputs = fixed.iter().map(|(limit, trips)| (limit, score(phase(trips, number), 0.0).throughput));
             let (limit, best) = throughputs.max_by(|one, other| one.1.total_cmp(&other.1)).expect("there are fixed limits");
@@ -96,14 +114,17 @@ fn the_adaptive_limit_does_as_well_as_the_best_fixed_one_in_every_world() {
                 percent(raw.rejected),
                 percent(raw.oscillation),
             ));
-            let clears = ours.throughput >= SHARE_MIN * best
-                && ours.rejected <= REJECTED_MAX
-                && ours.oscillation <= OSCILLATION_MAX
-                && ours.settled_after <= SETTLING;
-            if !clears {
+            runs += adaptive.len();
+            cleared += adaptive.iter().filter(|trips| score(phase(trips, number), SHARE_MIN * best).clears(best)).count();
+            if !ours.clears(best) {
                 missed.push(name);
             }
         }
+    }
+    if unseen.is_some() {
+        writeln!(io::stdout(), "{cleared} of {runs} runs clear all bars").expect("stdout takes it");
+        assert!(cleared as f64 >= UNSEEN_MIN * runs as f64, "fewer clear all bars than the documents say");
+        return;
     }
     writeln!(io::stdout(), "{}", table.join("\n")).expect("stdout takes it");
     assert!(missed.is_empty(), "the bar was missed in: {missed:?}");

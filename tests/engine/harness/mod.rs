@@ -14,6 +14,7 @@ use sluice::ids::{BatchId, CallId, FlightId, NONE, Slot};
 use sluice::retry::{BudgetConfig, RetryTerms};
 use sluice::time::{Instant, Millis};
 
+use crate::driver::CONFIG;
 use crate::model::{Answer, Fate, Key, Look, Model, Number, Setup, Target, Terms};
 
 pub use met::Met;
@@ -124,6 +125,7 @@ impl Harness {
             retry_budget: BudgetConfig { ratio: setup.budget_ratio, burst: setup.budget_burst },
             max_concurrency: f64::INFINITY,
             max_queue: f64::INFINITY,
+            ..CONFIG
         };
         Self {
             engine: Engine::new(config, [seed, seed.rotate_left(17) ^ 0x9e37_79b9_7f4a_7c15, !seed]),
