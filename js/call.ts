@@ -14,7 +14,15 @@ import {
 import { type GroupAnswers, readGroupResult } from './group-result.js'
 import { prefixOf } from './grouping.js'
 import type { Load } from './load.js'
-import type { BatchOptions, BatchRequest, FetchContext, GroupFetchContext, SingleOptions } from './types.js'
+import type {
+  BatchOptions,
+  BatchRequest,
+  BulkLoader,
+  FetchContext,
+  GroupFetchContext,
+  LoadManyOptions,
+  SingleOptions,
+} from './types.js'
 
 export interface Call {
   readonly id: CallId
@@ -36,6 +44,12 @@ export interface NestedCalls {
     fetchFunction: BatchRequest<U>['fetchFunction'],
     ttlOrOptions?: number | SingleOptions<U>,
   ): Promise<U>
+  loadMany<K, V>(
+    caller: Caller,
+    keys: readonly K[],
+    bulkLoader: BulkLoader<K, V>,
+    options: LoadManyOptions<K> | undefined,
+  ): Promise<V[]>
 }
 
 /** Whom a call tells how it went. */
@@ -109,6 +123,12 @@ class CallContext {
   get getCachedData(): FetchContext['getCachedData'] {
     const { nested } = this.#call.host
     return (key, fetchFunction, options) => nested.getCachedData(this.#caller, key, fetchFunction, options)
+  }
+
+  get loadMany(): FetchContext['loadMany'] {
+    const { nested } = this.#call.host
+    return <K, V>(keys: readonly K[], bulkLoader: BulkLoader<K, V>, options?: LoadManyOptions<K>) =>
+      nested.loadMany(this.#caller, keys, bulkLoader, options)
   }
 }
 

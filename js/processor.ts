@@ -78,6 +78,7 @@ export class BatchProcessor {
     const nested: NestedCalls = {
       getCachedDataBatch: (caller, requests, options) => this.#batch(requests, options, caller),
       getCachedData: (caller, key, fetchFunction, options) => this.#single(key, fetchFunction, options, caller),
+      loadMany: (caller, keys, bulkLoader, options) => this.#loadMany(keys, bulkLoader, options, caller),
     }
     this.#pipeline = new Pipeline(resolved, this.monitor, this.#events, nested)
     this.#storage = resolved.storage
@@ -137,17 +138,7 @@ export class BatchProcessor {
   ): Promise<V[]>
   loadMany<K, V>(keys: readonly K[], bulkLoader: BulkLoader<K, V>, options: LoadManyOptions<K> & CacheKeyOption<K>): Promise<V[]>
   loadMany<K, V>(keys: readonly K[], bulkLoader: BulkLoader<K, V>, options?: LoadManyOptions<K>): Promise<V[]> {
-    const caller = this.#caller()
-    const begin = (settle: Settle): unknown[] | Batch => {
-      this.#ensureOpen()
-      const bulk = new Bulk<K>(bulkLoader, options, this.#pipeline.config, LOAD_MANY_OPTIONS)
-      return this.#pipeline.beginAsked(bulk.ask(keys), bulk.options, this.#heard(settle, bulk.options), caller)
-    }
-    return this.#settled(
-      begin,
-      (batch) => batch.values<V>(),
-      (results) => results as V[],
-    )
+    return this.#loadMany(keys, bulkLoader, options, this.#caller())
   }
 
   /**
@@ -390,6 +381,24 @@ export class BatchProcessor {
     priority?: Priority,
   ): Promise<R> {
     return this.#settled((settle) => this.#begin(requests, options, settle, caller, priority), fromBatch, fromHits)
+  }
+
+  #loadMany<K, V>(
+    keys: readonly K[],
+    bulkLoader: BulkLoader<K, V>,
+    options: LoadManyOptions<K> | undefined,
+    caller: Caller | undefined,
+  ): Promise<V[]> {
+    const begin = (settle: Settle): unknown[] | Batch => {
+      this.#ensureOpen()
+      const bulk = new Bulk<K>(bulkLoader, options, this.#pipeline.config, LOAD_MANY_OPTIONS)
+      return this.#pipeline.beginAsked(bulk.ask(keys), bulk.options, this.#heard(settle, bulk.options), caller)
+    }
+    return this.#settled(
+      begin,
+      (batch) => batch.values<V>(),
+      (results) => results as V[],
+    )
   }
 
   /** Begins a batch; whatever it throws becomes a rejection. */

@@ -29,6 +29,13 @@ export interface FetchContext {
     fetchFunction: BatchRequest<U>['fetchFunction'],
     ttlOrOptions?: number | SingleOptions<U>,
   ): Promise<U>
+  /** As `getCachedDataBatch`, for bare keys and one function. */
+  loadMany<K extends string = string, V = unknown>(
+    keys: readonly K[],
+    bulkLoader: BulkLoader<K, V>,
+    options?: LoadManyOptions<K>,
+  ): Promise<V[]>
+  loadMany<K, V>(keys: readonly K[], bulkLoader: BulkLoader<K, V>, options: LoadManyOptions<K> & CacheKeyOption<K>): Promise<V[]>
 }
 
 /** One thing to get: its key, and how to fetch it if nothing has it. */
@@ -62,6 +69,8 @@ export interface GroupFetchContext<T> {
   readonly getCachedDataBatch: FetchContext['getCachedDataBatch']
   /** As in `FetchContext`. */
   readonly getCachedData: FetchContext['getCachedData']
+  /** As in `FetchContext`. */
+  readonly loadMany: FetchContext['loadMany']
 }
 
 /**
@@ -201,7 +210,7 @@ export type BulkResult<K, V> =
   | AsyncIterable<readonly [K, V | Error]>
 
 /** What a bulk loader is handed besides its keys; as in `FetchContext`. */
-export type BulkContext = Pick<FetchContext, 'signal' | 'getCachedDataBatch' | 'getCachedData'>
+export type BulkContext = Pick<FetchContext, 'signal' | 'getCachedDataBatch' | 'getCachedData' | 'loadMany'>
 
 /** Loads many keys in one call. */
 export type BulkLoader<K, V> = (keys: readonly K[], context: BulkContext) => BulkResult<K, V> | Promise<BulkResult<K, V>>

@@ -225,7 +225,7 @@ describe('without an engine, what is changed while it is loaded', () => {
 })
 
 /** How a callback calls the processor: by its method, or by what its context offers where there is no AsyncLocalStorage. */
-const WAYS: [string, (processor: BatchProcessor, context: FetchContext) => Pick<BatchProcessor, 'getCachedData'>][] = [
+const WAYS: [string, (processor: BatchProcessor, context: FetchContext) => Pick<FetchContext, 'getCachedData' | 'loadMany'>][] = [
   ['the processor', (processor) => processor],
   ['its context', (_, context) => context],
 ]
@@ -286,6 +286,13 @@ for (const [name, via] of WAYS) {
         asked.map(({ reason }) => codeOf(reason)),
         ['ERR_CIRCULAR_FETCH', 'ERR_CIRCULAR_FETCH', 'ERR_CIRCULAR_FETCH'],
       )
+    })
+
+    test('loads many in bulk, with one slot', async (t) => {
+      const { processor } = await setUpDegraded(t)
+      const load = (keys: readonly string[]) => keys.map((key) => `${key}!`)
+      const fetchFunction = (context: FetchContext) => via(processor, context).loadMany(['a', 'b'], load, { maxConcurrency: 1 })
+      assert.deepEqual(await processor.getCachedData('x', fetchFunction, { maxConcurrency: 1 }), ['a!', 'b!'])
     })
 
     test('may wait for what another one has waited for', async (t) => {

@@ -2,18 +2,33 @@ import './support/strict.js'
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, test } from 'node:test'
-import { type BatchError, type BatchProcessor, CircularFetchError, type FetchContext, SluiceError } from '../js/index.js'
+import {
+  type BatchError,
+  type BatchProcessor,
+  type BulkContext,
+  CircularFetchError,
+  type FetchContext,
+  type GroupFetchContext,
+  SluiceError,
+} from '../js/index.js'
 import { reasonOf, setUp, watch } from './support/set-up.js'
 import { Deferred, ready } from './support/source.js'
 import { drained } from './support/virtual-clock.js'
 
+type Calls = Pick<FetchContext, 'getCachedData' | 'getCachedDataBatch' | 'loadMany'>
+
+/** As a runtime without AsyncLocalStorage has it: nothing says whose callback is running. */
+const outside = AsyncLocalStorage.snapshot()
+const byItself = ({ getCachedData, getCachedDataBatch, loadMany }: Calls): Calls => ({
+  getCachedData: (...args) => outside(() => getCachedData(...args)),
+  getCachedDataBatch: (...args) => outside(() => getCachedDataBatch(...args)),
+  loadMany: (...args: Parameters<Calls['loadMany']>) => outside(() => loadMany(...args)) as never,
+})
+
 /** How a callback calls the processor: by its method, or by what its context offers where there is no AsyncLocalStorage. */
-const WAYS: [
-  string,
-  (processor: BatchProcessor, context: FetchContext) => Pick<BatchProcessor, 'getCachedData' | 'getCachedDataBatch'>,
-][] = [
+const WAYS: [string, (processor: BatchProcessor, context: Calls) => Calls][] = [
   ['the processor', (processor) => processor],
-  ['its context', (_, context) => context],
+  ['its context', (_, context) => byItself(context)],
 ]
 
 for (const [name, via] of WAYS) {
@@ -70,6 +85,43 @@ for (const [name, via] of WAYS) {
       // From the key that was asked for, and rejected, on.
       assert.deepEqual(error.path, ['a', 'b', 'c', 'a'])
       assert.equal(error.key, 'a')
+    })
+
+    test('loads many in bulk, from each kind of callback, with one slot', async (t) => {
+      const { processor } = setUp(t, { maxConcurrency: 1 })
+      const loaded: string[][] = []
+      const load = (keys: readonly string[]) => {
+        loaded.push([...keys])
+        return keys.map((key) => `${key}!`)
+      }
+      const single = await processor.getCachedData('single', (context) => via(processor, context).loadMany(['a', 'b'], load))
+      assert.deepEqual(single, ['a!', 'b!'])
+      const groupFetch = async (context: GroupFetchContext<string[]>) => {
+        const found = await via(processor, context).loadMany(['b', 'c'], load)
+        return context.keys.map(() => found)
+      }
+      const group = await processor.getCachedDataBatch([ready('g:a:1', []), ready('g:a:2', [])], { groupFetch })
+      assert.deepEqual(group, [
+        ['b!', 'c!'],
+        ['b!', 'c!'],
+      ])
+      const bulk = await processor.loadMany(['x', 'y'], async (keys, context) => {
+        const options = { cacheKey: (key: number) => `n:${key}` }
+        const numbers = await via(processor, context).loadMany([1, 2], (keys: readonly number[]) => keys, options)
+        return keys.map((key) => `${key}${numbers}`)
+      })
+      assert.deepEqual(bulk, ['x1,2', 'y1,2'])
+      assert.deepEqual(loaded, [['a', 'b'], ['c']])
+    })
+
+    test('loads in bulk what waits for it: that rejects at once', async (t) => {
+      const { processor } = setUp(t)
+      const load = (_: readonly string[], context: BulkContext): Promise<string[]> =>
+        via(processor, context).loadMany(['b'], load)
+      const error = (await reasonOf(processor.loadMany(['a', 'b'], load))) as BatchError
+      let cause: unknown = error
+      while (cause instanceof Error && !(cause instanceof CircularFetchError)) cause = cause.cause
+      assert.deepEqual((cause as CircularFetchError).path, ['b', 'b'])
     })
 
     test('asks for many, and those under the limit of its own batch of them', async (t) => {
