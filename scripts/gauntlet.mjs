@@ -10,7 +10,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import path from 'node:path'
 import { parseArgs, stripVTControlCharacters } from 'node:util'
-import { setUp } from './setup.mjs'
+import { ensureSqlite, setUp } from './setup.mjs'
 import { hasCargo, root, run, Skipped, steps } from './steps.mjs'
 
 /**
@@ -71,7 +71,7 @@ if (!(scale > 0)) throw new Error(`expected --scale to be a number above 0, got 
 if (!Number.isInteger(firstSeed)) throw new Error(`expected --seed to be an integer, got ${args.seed}`)
 
 const report = { ...machine(), startedAt: new Date().toISOString(), scale, seed: firstSeed, parts: {} }
-await steps([['set-up', setUp], ...args.only.map((name) => [name, () => runPart(name, PARTS[name])])])
+await steps([['set-up', setUp], ['SQLite', ensureSqlite], ...args.only.map((name) => [name, () => runPart(name, PARTS[name])])])
 mkdirSync(path.dirname(args.out), { recursive: true })
 writeFileSync(args.out, `${JSON.stringify(report, undefined, 2)}\n`)
 console.log(`\nwritten: ${path.relative(process.cwd(), args.out)}`)

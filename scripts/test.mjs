@@ -7,20 +7,25 @@
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
-import { setUp } from './setup.mjs'
+import { ensureSqlite, setUp } from './setup.mjs'
 import { hasCargo, root, run, runNode, Skipped, steps } from './steps.mjs'
 
 const names = process.argv.slice(2)
 const counts = { passed: 0, failed: 0, skipped: 0 }
 
 const all = [
-  ['set-up', setUp],
+  ['set-up', setUpForTests],
   ['types', () => runNode('node_modules/typescript/bin/tsc')],
   ['tests', testNode],
   ['engine tests', testEngine],
 ]
-await steps(names.length === 0 ? all : all.filter(([, work]) => work === setUp || work === testNode))
+await steps(names.length === 0 ? all : all.filter(([, work]) => work === setUpForTests || work === testNode))
 console.log(`\ntests: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
+
+async function setUpForTests() {
+  await setUp()
+  await ensureSqlite()
+}
 
 async function testNode() {
   // One by one: Node 20 does not know patterns.
