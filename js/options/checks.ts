@@ -1,7 +1,8 @@
 /**
  * The checks that options and requests share, and the one grammar of their messages: what was expected, what came, its type.
  *
- * A check answers `undefined` for what is right, else the expectation in words and whether the type was wrong or the value.
+ * A check answers `undefined` for what is right, else the expectation in words and whether the type was wrong or the value. What is made by a call
+ * says that it is pure, so that an entry has only those in it that it uses.
  */
 
 import { InvalidRangeError, InvalidTypeError } from '../errors.js'
@@ -66,21 +67,21 @@ export const typed = (expected: string, isRight: (value: unknown) => boolean): C
   return (value) => (isRight(value) ? undefined : { expected, outOfRange: false })
 }
 
-export const aBoolean = typed('a boolean', (value) => typeof value === 'boolean')
+export const aBoolean = /* @__PURE__ */ typed('a boolean', (value) => typeof value === 'boolean')
 
-export const aFunction = typed('a function', (value) => typeof value === 'function')
+export const aFunction = /* @__PURE__ */ typed('a function', (value) => typeof value === 'function')
 
 const isString = (value: unknown): boolean => typeof value === 'string'
 
-export const aKey = typed('a string', isString)
+export const aKey = /* @__PURE__ */ typed('a string', isString)
 
 /** What a key is kept under, where keys need not be strings. */
-export const aName = typed('a string, or a cacheKey to make one', isString)
+export const aName = /* @__PURE__ */ typed('a string, or a cacheKey to make one', isString)
 
-export const anArray = typed('an array', Array.isArray)
+export const anArray = /* @__PURE__ */ typed('an array', Array.isArray)
 
 /** 0 is allowed: such entries count for `maxEntries` only. */
-export const aWeight: Check = anInteger(0, 2 ** 32 - 1)
+export const aWeight: Check = /* @__PURE__ */ anInteger(0, 2 ** 32 - 1)
 
 export const oneOf = (...names: readonly string[]): Check => {
   const expected = `one of ${names.map((name) => `'${name}'`).join(', ')}`
@@ -97,7 +98,7 @@ export const aPriority: Check = (value) => {
   return { expected, outOfRange: typeof value === 'number' || typeof value === 'string' }
 }
 
-export const tagList = typed('an array of strings', (value) => Array.isArray(value) && value.every(isString))
+export const tagList = /* @__PURE__ */ typed('an array of strings', (value) => Array.isArray(value) && value.every(isString))
 
 /** An object of these fields, each of them optional but for those that are `required`. */
 export const fields = (checks: Readonly<Record<string, Check>>, ...required: readonly string[]): Check => {
@@ -124,7 +125,7 @@ export const withMethods = (what: string, ...methods: readonly string[]): Check 
 }
 
 /** Anything with the shape of an `AbortSignal`, polyfills included. */
-export const aSignal = typed(
+export const aSignal = /* @__PURE__ */ typed(
   'an AbortSignal',
   (value) => isObject(value) && typeof value.aborted === 'boolean' && typeof value.addEventListener === 'function',
 )
