@@ -17,7 +17,9 @@ const SPECIFIER = /(?<=\b(?:from|import)\s*\(?\s*)(['"])([^'"]+)\1/g
 export async function declare(dist, entries) {
   const emitted = mkdtempSync(path.join(tmpdir(), 'sluice-declarations-'))
   try {
-    await runNode('node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json', '--outDir', emitted)
+    for (const project of ['tsconfig.build.json', 'tsconfig.build.node.json']) {
+      await runNode('node_modules/typescript/bin/tsc', '--project', project, '--outDir', emitted)
+    }
     for (const [file, text] of [...reachable(emitted, entries)].reverse()) {
       mkdirSync(path.dirname(path.join(dist, file)), { recursive: true })
       writeFileSync(path.join(dist, file), text)
