@@ -1,8 +1,7 @@
 /** One run of a callback: a request's own, or a group's. Tells the dispatcher how it went, once; what comes after its end is dropped. */
 
-import { type Caller, runAs } from './context.js'
+import { type Caller, runAs, type Scope } from './context.js'
 import type { Dispatcher } from './dispatcher.js'
-import type { CallId } from './engine/engine.js'
 import {
   BULK_LOADER,
   FetchTimeoutError,
@@ -23,9 +22,12 @@ import type {
   LoadManyOptions,
   SingleOptions,
 } from './types.js'
+import { isInstance } from './values.js'
 
 export interface Call {
-  readonly id: CallId
+  readonly id: Caller
+  /** The async context to run it in: that of whoever asked. */
+  readonly scope?: Scope | undefined
   /** Nobody waits for it any longer: what it answers is dropped, its slot is free when it ends or its deadline comes. */
   isAbandoned: boolean
   run(): void
@@ -67,14 +69,14 @@ export interface CallHost {
 
 /** What both kinds of call have: a signal that costs nothing until it is asked for, and an end that nobody waits for, told once. */
 abstract class AbortableCall<Host extends CallHost = CallHost> {
-  readonly id: CallId
+  readonly id: Caller
   readonly host: Host
   isAbandoned = false
   #reason: unknown
   #controller: AbortController | undefined
   #hasEnded = false
 
-  constructor(host: Host, id: CallId) {
+  constructor(host: Host, id: Caller) {
     this.host = host
     this.id = id
   }
@@ -104,11 +106,9 @@ abstract class AbortableCall<Host extends CallHost = CallHost> {
 /** What both kinds of callback are handed besides what they are to fetch; made when it is asked for. */
 class CallContext {
   readonly #call: AbortableCall
-  readonly #caller: Caller
 
-  constructor(call: AbortableCall, caller: Caller) {
+  constructor(call: AbortableCall) {
     this.#call = call
-    this.#caller = caller
   }
 
   get signal(): AbortSignal {
@@ -116,19 +116,19 @@ class CallContext {
   }
 
   get getCachedDataBatch(): FetchContext['getCachedDataBatch'] {
-    const { nested } = this.#call.host
-    return (requests, options) => nested.getCachedDataBatch(this.#caller, requests, options)
+    const { host, id } = this.#call
+    return (requests, options) => host.nested.getCachedDataBatch(id, requests, options)
   }
 
   get getCachedData(): FetchContext['getCachedData'] {
-    const { nested } = this.#call.host
-    return (key, fetchFunction, options) => nested.getCachedData(this.#caller, key, fetchFunction, options)
+    const { host, id } = this.#call
+    return (key, fetchFunction, options) => host.nested.getCachedData(id, key, fetchFunction, options)
   }
 
   get loadMany(): FetchContext['loadMany'] {
-    const { nested } = this.#call.host
+    const { host, id } = this.#call
     return <K, V>(keys: readonly K[], bulkLoader: BulkLoader<K, V>, options?: LoadManyOptions<K>) =>
-      nested.loadMany(this.#caller, keys, bulkLoader, options)
+      host.nested.loadMany(id, keys, bulkLoader, options)
   }
 }
 
@@ -136,8 +136,8 @@ class SingleContext extends CallContext implements FetchContext {
   readonly key: string
   readonly attempt: number
 
-  constructor(load: Load, call: AbortableCall, caller: Caller) {
-    super(call, caller)
+  constructor(load: Load, call: AbortableCall) {
+    super(call)
     this.key = load.key
     this.attempt = load.attempts
   }
@@ -148,11 +148,10 @@ class GroupContext extends CallContext implements GroupFetchContext<never> {
   readonly keys: readonly string[]
   readonly requests: GroupFetchContext<never>['requests']
 
-  constructor(groupKey: string, keys: readonly string[], loads: readonly Load[], call: AbortableCall, caller: Caller) {
-    super(call, caller)
+  constructor(groupKey: string, loads: readonly Load[], call: AbortableCall) {
+    super(call)
     this.groupKey = groupKey
-    // A copy: what it is handed is the callback's to change.
-    this.keys = [...keys]
+    this.keys = loads.map(({ key }) => key)
     this.requests = loads.map((load) => load.request) as unknown as GroupFetchContext<never>['requests']
   }
 }
@@ -160,9 +159,13 @@ class GroupContext extends CallContext implements GroupFetchContext<never> {
 export class SingleCall extends AbortableCall implements Call {
   readonly #load: Load
 
-  constructor(host: CallHost, id: CallId, load: Load) {
+  constructor(host: CallHost, id: Caller, load: Load) {
     super(host, id)
     this.#load = load
+  }
+
+  get scope(): Scope | undefined {
+    return this.#load.scope
   }
 
   run(): void {
@@ -170,9 +173,7 @@ export class SingleCall extends AbortableCall implements Call {
     if (this.isAbandoned || !load.isLive) return this.end()
     load.attempts++
     try {
-      const caller = { owner: this.host.nested, id: this.id }
-      const context = new SingleContext(load, this, caller)
-      const answer = runAs(caller, load.scope, () => load.fetchFunction.call(load.request, context))
+      const answer = runAs(this.id, fetchOne, load, new SingleContext(load, this))
       if (!isThenable(answer)) return this.#succeed(answer)
       const promise = answer instanceof Promise ? answer : Promise.resolve(answer)
       promise.then(
@@ -211,7 +212,6 @@ const EXTRAS_MAX = 8192
 const EXTRA_UNITS_MAX = 2 ** 22
 
 export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupAnswers {
-  readonly keys: readonly string[]
   readonly #loads: readonly Load[]
   readonly #groupKey: string
   readonly #isBulk: boolean
@@ -219,24 +219,28 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
   readonly #missing: (Load | undefined)[]
   /** Where each key is; several where requests do not share. Made when an answer comes by its key. */
   #positions: Map<string, number | number[]> | undefined
-  /** Answers that were read and not handed on yet, and whose they are. */
-  #answers: unknown[] = []
-  #answered: Load[] = []
-  /** The same of keys that nobody asked for. */
+  /** Answers for keys that nobody asked for, which are not kept yet. */
   #extras = new Map<string, unknown>()
   #extrasLeft = EXTRAS_MAX
   #extraUnitsLeft = EXTRA_UNITS_MAX
   /** When it began, as `Changes` has it; `undefined` while it does not run. */
   #since: number | undefined
 
-  constructor(dispatcher: Dispatcher, id: CallId, loads: readonly Load[]) {
+  constructor(dispatcher: Dispatcher, id: Caller, loads: readonly Load[]) {
     super(dispatcher, id)
     this.#loads = loads
     this.#missing = [...loads]
-    this.keys = loads.map((load) => load.key)
     const [first] = loads
     this.#isBulk = first?.options.bulk !== undefined
     this.#groupKey = first === undefined ? '' : this.#isBulk ? BULK_LOADER : (first.groupKey ?? prefixOf(first.key))
+  }
+
+  get keys(): readonly string[] {
+    return this.#loads.map(({ key }) => key)
+  }
+
+  get scope(): Scope | undefined {
+    return this.#loads[0]?.scope
   }
 
   run(): void {
@@ -270,15 +274,15 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
   answerAt(position: number, value: unknown): void {
     const load = this.#missing[position]
     this.#missing[position] = undefined
-    if (load === undefined) return
-    this.#answered.push(load)
-    this.#answers.push(value)
+    if (load === undefined || this.isAbandoned) return
+    if (isInstance(value, Error)) this.host.fail(this, load, value)
+    else this.host.succeed(this, load, value)
   }
 
   answer(key: unknown, value: unknown): void {
     if (this.#positions === undefined) {
       this.#positions = new Map()
-      for (const [position, key] of this.keys.entries()) {
+      for (const [position, { key }] of this.#loads.entries()) {
         const same = this.#positions.get(key)
         this.#positions.set(key, same === undefined ? position : [same, position].flat())
       }
@@ -294,23 +298,17 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
   }
 
   flush(): boolean {
-    const answered = this.#answered
-    if (answered.length > 0 && !this.isAbandoned) {
-      const answers = this.#answers
-      this.#answered = []
-      this.#answers = []
+    if (!this.isAbandoned) {
       // First, so that who has its answer finds them.
       this.#keepExtras()
-      this.host.settleAll(this, answered, answers)
+      this.host.tellAnswers()
     }
     return !this.isAbandoned
   }
 
   async #fetch(): Promise<void> {
-    const caller = { owner: this.host.nested, id: this.id }
-    const context = new GroupContext(this.#groupKey, this.keys, this.#loads, this, caller)
-    const [first] = this.#loads
-    const answer = await runAs(caller, first?.scope, () => first?.options.groupFetch?.(context))
+    const context = new GroupContext(this.#groupKey, this.#loads, this)
+    const answer = await runAs(this.id, fetchGroup, this.#loads[0], context)
     if (this.isAbandoned) return this.end()
     const reading = readGroupResult(answer, this)
     const complaint = reading instanceof Promise ? await reading : reading
@@ -359,6 +357,7 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
 
   /** All is said. Where nobody waited for the rest any longer half-way, its slot is to be freed. */
   #finish(): void {
+    this.host.tellAnswers()
     if (this.isAbandoned) return this.end()
     this.#keepExtras()
     this.#stop()
@@ -391,13 +390,13 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
 
 /** A call that will not be started: all it is for is to refuse its loads. */
 export class UnstartedCall implements Call {
-  readonly id: CallId
+  readonly id: Caller
   isAbandoned = false
   readonly #dispatcher: Dispatcher
   readonly #loads: readonly Load[]
   readonly #reasonOf: (load: Load) => Error
 
-  constructor(dispatcher: Dispatcher, id: CallId, loads: readonly Load[], reasonOf: (load: Load) => Error) {
+  constructor(dispatcher: Dispatcher, id: Caller, loads: readonly Load[], reasonOf: (load: Load) => Error) {
     this.#dispatcher = dispatcher
     this.id = id
     this.#loads = loads
@@ -405,6 +404,8 @@ export class UnstartedCall implements Call {
   }
 
   run(): void {
+    // It may have got its slot in the same moment.
+    this.#dispatcher.tellAnswers()
     for (const load of this.#loads) this.#dispatcher.refuseCall(this, load, this.#reasonOf(load))
     this.#dispatcher.forget(this)
   }
@@ -412,6 +413,14 @@ export class UnstartedCall implements Call {
   abort(): void {}
 
   timeOut(): void {}
+}
+
+function fetchOne(load: Load, context: FetchContext): unknown {
+  return load.fetchFunction.call(load.request, context)
+}
+
+function fetchGroup(first: Load | undefined, context: GroupFetchContext<never>): unknown {
+  return first?.options.groupFetch?.(context)
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -6,16 +6,15 @@
 import type { CallId } from './engine/engine.js'
 
 /** A running callback: of which processor, and which call. Says nothing else, as it may outlive the call by long. */
-export interface Caller {
+export interface Caller extends CallId {
   readonly owner: object
-  readonly id: CallId
 }
 
 /** Runs a function in the async context that was current when the scope was taken. */
 export type Scope = <R>(run: () => R) => R
 
 interface Storage {
-  run<R>(store: Caller | undefined, run: () => R): R
+  run<R, A extends unknown[]>(store: Caller | undefined, run: (...args: A) => R, ...args: A): R
   getStore(): Caller | undefined
 }
 
@@ -45,10 +44,9 @@ export function takeScope(): Scope | undefined {
   return (run) => resource.runInAsyncScope(run)
 }
 
-/** Runs a callback as `caller`, in the context of whoever asked for it. */
-export function runAs<R>(caller: Caller, scope: Scope | undefined, run: () => R): R {
-  if (storage === undefined) return run()
-  return scope === undefined ? storage.run(caller, run) : scope(() => storage.run(caller, run))
+/** Runs a callback as `caller`. */
+export function runAs<R, A extends unknown[]>(caller: Caller, run: (...args: A) => R, ...args: A): R {
+  return storage === undefined ? run(...args) : storage.run(caller, run, ...args)
 }
 
 /** Without an import, which not every platform could resolve. */

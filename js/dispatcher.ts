@@ -11,6 +11,7 @@ import { Breakers } from './breaker.js'
 import { type Call, type CallHost, GroupCall, type NestedCalls, SingleCall, UnstartedCall } from './call.js'
 import { Changes } from './changes.js'
 import { type Clock, startTimer } from './clock.js'
+import type { Caller, Scope } from './context.js'
 import {
   type BatchId,
   type CallId,
@@ -42,10 +43,14 @@ import { isOverload, readRetryAfter } from './overload.js'
 import type { PlainFlight } from './plain.js'
 import { estimateWeight, isInstance, nameUnshareable } from './values.js'
 
+/** Resolved: what waits for it is done when this turn is over. */
+const TURN = /* @__PURE__ */ Promise.resolve()
 /** Marks a `null` among the lengths that cross. */
 const NULL_BIT = 0x8000_0000
 /** Marks what is to be left to its load, if there is one. */
 const EXTRA_BIT = 0x4000_0000
+/** Bounds the memory that many answers at once take in the engine for good. */
+const ANSWERS_PER_CROSSING = 4096
 /** So many crashes within so many milliseconds, and the engine is left alone for a while. */
 const CRASHES_MAX = 3
 const CRASHES_WITHIN_MS = 1000
@@ -67,6 +72,13 @@ export interface ResultListener {
   onStored(load: Pick<Load, 'key' | 'value'> & { readonly tierIndex?: number }, ttlMs: number): void
   /** `batch` has all its answers; its callbacks ran for `busyMs` together. */
   onDone(batch: Batch, busyMs: number): void
+}
+
+/** What is to be run when nothing is half done. */
+interface Task {
+  /** The async context to run it in: that of whoever asked. */
+  readonly scope?: Scope | undefined
+  run(): void
 }
 
 export class Dispatcher implements EffectHandler, CallHost {
@@ -96,8 +108,11 @@ export class Dispatcher implements EffectHandler, CallHost {
   #degradedUntil = Number.NEGATIVE_INFINITY
   /** Called once, when no batch waits any longer. */
   #onIdle: (() => void)[] = []
-  #tasks: { run(): void }[] = []
+  #tasks: Task[] = []
   #isRunning = false
+  /** Loads that callbacks have answered and the engine has not been told of, and as part of which call. */
+  #answered: Load[] = []
+  #answeredBy: CallId[] = []
   #stopTimer: (() => void) | undefined
   #isClosed = false
   #hasEnded = false
@@ -238,6 +253,7 @@ export class Dispatcher implements EffectHandler, CallHost {
     const isOutermost = !this.#isRunning
     this.#isRunning = true
     try {
+      this.tellAnswers()
       return section()
     } finally {
       if (isOutermost) {
@@ -253,6 +269,7 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   /** Drops the batch's interest in what it still waits for, and rejects it. */
   abandon(batch: Batch, reason: unknown): void {
+    this.tellAnswers()
     const wasOpen = this.#batches[batch.id] === batch
     batch.fail(reason)
     if (!wasOpen) return
@@ -262,51 +279,25 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   /** A callback has answered for `load`, as part of `call`. */
   succeed(call: Call, load: Load, value: unknown): void {
-    if (this.#settleable(call, load)) this.#settle(call, load, this.#noteValue(load, value))
+    if (this.#settleable(call, load)) this.#note(call, load, this.#noteValue(load, value))
   }
 
   /** A callback has failed for `load`, as part of `call`. */
   fail(call: Call, load: Load, reason: unknown): void {
-    if (this.#settleable(call, load)) this.#settle(call, load, this.#noteFailure(load, reason))
+    if (this.#settleable(call, load)) this.#note(call, load, this.#noteFailure(load, reason))
   }
 
   /** The callback of `call` has failed for all that it has not answered yet, which is still to be told what becomes of it. */
   failGroup({ id }: Call, reason: unknown): void {
     if (!isOverload(reason)) return
-    this.#guard(() => this.engine.settle(id, NONE, Outcome.overloaded, this.#retryAfter(reason), this.now()))
-  }
-
-  /** A callback has answered for several: `answers[i]`, a value or an `Error`, for `loads[i]`. One crossing. */
-  settleAll(call: Call, loads: readonly Load[], answers: readonly unknown[]): void {
-    const settled: Load[] = []
-    const outcomes: number[] = []
-    const numbers: number[] = []
-    // What is the user's is called before anything is written.
-    for (let at = 0; at < loads.length; at++) {
-      const load = loads[at] as Load
-      const answer = answers[at]
-      if (!this.#settleable(call, load)) continue
-      const outcome = isInstance(answer, Error) ? this.#noteFailure(load, answer) : this.#noteValue(load, answer)
-      settled.push(load)
-      outcomes.push(outcome)
-      numbers.push(this.#numberOf(load, outcome))
-    }
-    const now = this.now()
+    const retryAfterMs = this.#retryAfter(reason)
     this.#guard(() => {
       const { engine } = this
-      engine.begin(settled.length)
-      const { words, floats } = engine
-      for (let at = 0; at < settled.length; at++) {
-        const load = settled[at] as Load
-        load.settledAt = now
-        words[at * 2] = load.flight
-        words[at * 2 + 1] = outcomes[at] as number
-        floats[at] = numbers[at] as number
-      }
-      engine.settleMany(call.id, settled.length, now)
+      engine.begin(2)
+      engine.words.set([id.place, id.generation, NONE, Outcome.overloaded])
+      engine.floats[0] = retryAfterMs
+      engine.settle(1, this.now())
     })
-    this.after()
-    for (const load of settled) if (load.isLive) load.failed = false
   }
 
   /** `call` will not be started. That is not tried again: `load` had its chance. */
@@ -314,7 +305,39 @@ export class Dispatcher implements EffectHandler, CallHost {
     if (!this.#settleable(call, load)) return
     load.error = reason
     load.failed = true
-    this.#settle(call, load, Outcome.failed)
+    this.#note(call, load, Outcome.failed)
+  }
+
+  /** Tells the engine what callbacks have answered since it was told last. */
+  tellAnswers(): void {
+    if (this.#answered.length === 0) return
+    const [loads, calls] = [this.#answered, this.#answeredBy]
+    this.#answered = []
+    this.#answeredBy = []
+    if (this.engine.isLost) return
+    const now = this.now()
+    for (let from = 0; from < loads.length; from += ANSWERS_PER_CROSSING) {
+      const to = Math.min(loads.length, from + ANSWERS_PER_CROSSING)
+      this.#guard(() => {
+        const { engine } = this
+        engine.begin((to - from) * 2)
+        const { words, floats } = engine
+        for (let at = from, word = 0; at < to; at++, word += 4) {
+          const load = loads[at] as Load
+          const { place, generation } = calls[at] as CallId
+          load.settledAt = now
+          words[word] = place
+          words[word + 1] = generation
+          words[word + 2] = load.flight
+          words[word + 3] = load.outcome
+          floats[at - from] = load.outcomeNumber
+        }
+        engine.settle(to - from, now)
+      })
+      this.after()
+    }
+    // They will be tried again.
+    for (const load of loads) if (load.isLive) load.failed = false
   }
 
   /** `load`'s group left it out; its own callback is to be called. */
@@ -434,35 +457,26 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   // The handler: no call of the engine in here, and nothing of the user's.
 
-  startOne(id: CallId, flight: FlightId): void {
+  startOne(place: number, generation: number, flight: FlightId): void {
     const load = this.#loads[flight]
-    if (load === undefined) return
-    const call = new SingleCall(this, id, load)
-    this.#calls[id.place] = call
-    this.#tasks.push(call)
+    if (load !== undefined) this.#add(new SingleCall(this, this.#idOf(place, generation), load))
   }
 
-  startGroup(id: CallId, flights: FlightId[]): void {
+  startGroup(place: number, generation: number, flights: FlightId[]): void {
     const loads: Load[] = []
     for (const flight of flights) {
       const load = this.#loads[flight]
       if (load !== undefined) loads.push(load)
     }
-    const call = new GroupCall(this, id, loads)
-    this.#calls[id.place] = call
-    this.#tasks.push(call)
+    this.#add(new GroupCall(this, this.#idOf(place, generation), loads))
   }
 
   deliver(id: BatchId, index: number, flight: FlightId, led: boolean): void {
     const batch = this.#batches[id]
     const load = this.#loads[flight]
     if (batch === undefined || load === undefined || batch.isOver) return
-    const deliver = (): void => {
-      const good = batch.deliver(index, load, led)
-      if (!good && batch.options.failFast) this.defer(() => this.abandon(batch, batch.firstReason))
-    }
-    if (batch.isolates) this.defer(deliver)
-    else deliver()
+    if (batch.isolates) this.defer(() => this.#deliver(batch, index, load, led))
+    else this.#deliver(batch, index, load, led)
   }
 
   deliverStale(id: BatchId, index: number, value: unknown): void {
@@ -500,25 +514,26 @@ export class Dispatcher implements EffectHandler, CallHost {
     return load.value
   }
 
-  abort({ place, generation }: CallId): void {
+  abort(place: number, generation: number): void {
     const call = this.#calls[place]
     if (call?.id.generation !== generation) return
     call.isAbandoned = true
     this.defer(() => call.abort(abandoned()))
   }
 
-  timeOut({ place, generation }: CallId): void {
+  timeOut(place: number, generation: number): void {
     const call = this.#calls[place]
     if (call?.id.generation !== generation) return
     this.defer(() => call.timeOut())
   }
 
-  timeOutQueued(id: CallId, flights: FlightId[]): void {
-    this.#dropCall(id, flights, ({ key, options }) => new QueueTimeoutError(key, options.queueTimeoutMs))
+  timeOutQueued(place: number, generation: number, flights: FlightId[]): void {
+    this.#dropCall(place, generation, flights, ({ key, options }) => new QueueTimeoutError(key, options.queueTimeoutMs))
   }
 
-  refuse(id: CallId, retryMs: number, flights: FlightId[]): void {
-    this.#dropCall(id, flights, ({ key }) => (retryMs === NONE ? new OverloadedError(key) : new RateLimitedError(key, retryMs)))
+  refuse(place: number, generation: number, retryMs: number, flights: FlightId[]): void {
+    const reasonOf = ({ key }: Load) => (retryMs === NONE ? new OverloadedError(key) : new RateLimitedError(key, retryMs))
+    this.#dropCall(place, generation, flights, reasonOf)
   }
 
   storedFailure(flight: FlightId): unknown {
@@ -551,15 +566,27 @@ export class Dispatcher implements EffectHandler, CallHost {
     }
   }
 
+  #deliver(batch: Batch, index: number, load: Load, led: boolean): void {
+    const good = batch.deliver(index, load, led)
+    if (!good && batch.options.failFast) this.defer(() => this.abandon(batch, batch.firstReason))
+  }
+
   #tellStored(stored: Pick<Load, 'key' | 'value'>, ttlMs: number): void {
     this.changes.noteKey(stored.key)
     this.#listener.onStored(stored, ttlMs)
   }
 
-  #dropCall(id: CallId, flights: FlightId[], reasonOf: (load: Load) => Error): void {
+  #dropCall(place: number, generation: number, flights: FlightId[], reasonOf: (load: Load) => Error): void {
     const loads = flights.map((flight) => this.#loads[flight]).filter((load) => load !== undefined)
-    const call = new UnstartedCall(this, id, loads, reasonOf)
-    this.#calls[id.place] = call
+    this.#add(new UnstartedCall(this, this.#idOf(place, generation), loads, reasonOf))
+  }
+
+  #idOf(place: number, generation: number): Caller {
+    return { owner: this.nested, place, generation, instance: this.engine.instance }
+  }
+
+  #add(call: Call): void {
+    this.#calls[call.id.place] = call
     this.#tasks.push(call)
   }
 
@@ -567,15 +594,15 @@ export class Dispatcher implements EffectHandler, CallHost {
     return load.isLive && !this.engine.isLost && this.#calls[call.id.place] === call
   }
 
-  #settle(call: Call, load: Load, outcome: number): void {
-    const number = this.#numberOf(load, outcome)
-    const now = this.now()
-    load.settledAt = now
-    this.#guard(() => this.engine.settle(call.id, load.flight, outcome, number, now))
-    this.after()
-    // It will be tried again.
-    if (load.isLive) load.failed = false
+  /** The engine is told with what else is answered in this turn: one crossing for all. */
+  #note(call: Call, load: Load, outcome: number): void {
+    load.outcome = outcome
+    load.outcomeNumber = this.#numberOf(load, outcome)
+    this.#answeredBy.push(call.id)
+    if (this.#answered.push(load) === 1 && !this.#isRunning) void TURN.then(this.#endTurn)
   }
+
+  readonly #endTurn = (): void => this.tellAnswers()
 
   /** Notes what `load` was answered. Answers the outcome. */
   #noteValue(load: Load, value: unknown): number {
@@ -614,15 +641,27 @@ export class Dispatcher implements EffectHandler, CallHost {
     if (this.#isRunning) return
     this.#isRunning = true
     const bugs: unknown[] = []
-    while (this.#tasks.length > 0) {
+    for (;;) {
+      // Of callbacks that answered at once.
+      this.tellAnswers()
       const tasks = this.#tasks
+      if (tasks.length === 0) break
       this.#tasks = []
-      for (const task of tasks) {
-        try {
-          task.run()
-        } catch (error) {
-          bugs.push(error)
+      let at = 0
+      // Entering a scope is dear, and those that a batch leads have the same.
+      const runAll = (scope: Scope | undefined): void => {
+        for (; tasks[at]?.scope === scope && at < tasks.length; at++) {
+          try {
+            tasks[at]?.run()
+          } catch (error) {
+            bugs.push(error)
+          }
         }
+      }
+      while (at < tasks.length) {
+        const scope = tasks[at]?.scope
+        if (scope === undefined) runAll(undefined)
+        else scope(() => runAll(scope))
       }
     }
     this.#isRunning = false
@@ -668,6 +707,7 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   #onTimer(): void {
     this.#disarm()
+    this.tellAnswers()
     if (this.engine.isLost) return
     this.#guard(() => this.engine.advance(this.now()))
     this.after()
@@ -683,6 +723,8 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.#loads = []
     this.#batches = []
     this.#calls = []
+    this.#answered = []
+    this.#answeredBy = []
     this.#openBatches = 0
     this.#becomeIdle()
     this.#disarm()

@@ -1,7 +1,7 @@
 /** The wrapper's side of a flight: the callback that answers it, and the answer. */
 
 import type { Scope } from './context.js'
-import type { FlightId, Gate } from './engine/engine.js'
+import { type FlightId, type Gate, Outcome } from './engine/engine.js'
 import type { ResolvedBatchOptions } from './options/resolve.js'
 import type { BatchRequest, BatchSource } from './types.js'
 
@@ -39,8 +39,9 @@ export class Load {
   isLive = true
   /** The answer came from this tier: tiers above it may get a copy. -1: from no tier. */
   tierIndex = -1
-  /** When the tier's entry expires, in epoch milliseconds. */
-  tierExpiresAt = Number.POSITIVE_INFINITY
+  /** What the engine is to be told of its answer. */
+  outcome: number = Outcome.unstored
+  outcomeNumber = 0
 
   constructor(
     flight: FlightId,

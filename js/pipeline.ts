@@ -207,7 +207,7 @@ export class Pipeline implements ResultListener {
   /** Opens the batch for requests that wait, once. */
   #open(batch: Batch, caller: Caller | undefined): Batch {
     if (batch.id >= 0) return batch
-    this.dispatcher.open(batch, caller?.id)
+    this.dispatcher.open(batch, caller)
     const { signal } = batch.options
     if (signal !== undefined) batch.unwatch = watch(signal, () => this.dispatcher.abandon(batch, signal.reason))
     return batch

@@ -9,7 +9,6 @@ import { Batch, type Settle } from './batch.js'
 import { type Call, type CallHost, type NestedCalls, SingleCall } from './call.js'
 import { type Caller, takeScope } from './context.js'
 import { abandoned, type Dispatcher } from './dispatcher.js'
-import type { CallId } from './engine/engine.js'
 import { BatchTimeoutError, CircularFetchError, NotCachedError } from './errors.js'
 import { Load } from './load.js'
 import type { ResolvedBatchOptions } from './options/resolve.js'
@@ -18,7 +17,8 @@ import type { BatchRequest } from './types.js'
 import { nameUnshareable } from './values.js'
 
 /** A load under way. It is the id of its call, so that a callback that asks for something is found again. */
-export class PlainFlight implements CallId {
+export class PlainFlight implements Caller {
+  readonly owner: object
   readonly place = 0
   readonly generation = 0
   readonly instance = -1
@@ -29,6 +29,7 @@ export class PlainFlight implements CallId {
   stopTimer: (() => void) | undefined
 
   constructor(host: CallHost, load: Load) {
+    this.owner = host.nested
     this.load = load
     this.call = new SingleCall(host, this, load)
   }
@@ -54,7 +55,7 @@ export class PlainFetcher implements CallHost {
     const dispatcher = this.#dispatcher
     const { signal, timeoutMs, deduplication } = options
     const scope = takeScope()
-    const parent = caller?.id instanceof PlainFlight ? caller.id : undefined
+    const parent = caller instanceof PlainFlight ? caller : undefined
     const batch = new Batch(keys, new Array(keys.length), options, dispatcher.now(), settle)
     // The positions that one load is for: all of its key, where requests share.
     const asked = new Map<string | number, { load: Load; indexes: number[] }>()

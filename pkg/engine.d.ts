@@ -129,15 +129,11 @@ export function reserveQueue(queue: number, count: number): number;
 export function seal(core: number, batch: number, now: number): void;
 
 /**
- * `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try; 5 and 6 as 3 and 4, as the source has had too much.
- * `number`: a value's weight, or of a failure, in how many milliseconds at the soonest. For the flight [`NONE`], the call is only told of that.
+ * `words`: the place and generation of a call, a flight and an outcome (0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another
+ * try; 5 and 6 as 3 and 4, as the source has had too much), `floats`: a value's weight, or of a failure, in how many milliseconds at the soonest, for each.
+ * For the flight [`NONE`], the call is only told that the source has had too much.
  */
-export function settle(core: number, place: number, generation: number, flight: number, outcome: number, number: number, now: number): void;
-
-/**
- * The same for several flights: `words` has a flight and an outcome, `floats` a number, for each.
- */
-export function settleMany(core: number, place: number, generation: number, count: number, now: number): void;
+export function settle(core: number, count: number, now: number): void;
 
 export function size(core: number): number;
 
@@ -201,8 +197,7 @@ export interface InitOutput {
     readonly reserve: (a: number, b: number, c: number) => void;
     readonly reserveQueue: (a: number, b: number) => number;
     readonly seal: (a: number, b: number, c: number) => void;
-    readonly settle: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
-    readonly settleMany: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly settle: (a: number, b: number, c: number) => void;
     readonly size: (a: number) => number;
     readonly stats: (a: number) => void;
     readonly supply: (a: number, b: number, c: number, d: number, e: number) => void;

@@ -388,32 +388,16 @@ export function seal(core, batch, now) {
 }
 
 /**
- * `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try; 5 and 6 as 3 and 4, as the source has had too much.
- * `number`: a value's weight, or of a failure, in how many milliseconds at the soonest. For the flight [`NONE`], the call is only told of that.
+ * `words`: the place and generation of a call, a flight and an outcome (0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another
+ * try; 5 and 6 as 3 and 4, as the source has had too much), `floats`: a value's weight, or of a failure, in how many milliseconds at the soonest, for each.
+ * For the flight [`NONE`], the call is only told that the source has had too much.
  * @param {number} core
- * @param {number} place
- * @param {number} generation
- * @param {number} flight
- * @param {number} outcome
- * @param {number} number
- * @param {number} now
- */
-export function settle(core, place, generation, flight, outcome, number, now) {
-    __wbg_call_guard();
-    wasm.settle(core, place, generation, flight, outcome, number, now);
-}
-
-/**
- * The same for several flights: `words` has a flight and an outcome, `floats` a number, for each.
- * @param {number} core
- * @param {number} place
- * @param {number} generation
  * @param {number} count
  * @param {number} now
  */
-export function settleMany(core, place, generation, count, now) {
+export function settle(core, count, now) {
     __wbg_call_guard();
-    wasm.settleMany(core, place, generation, count, now);
+    wasm.settle(core, count, now);
 }
 
 /**

@@ -84,10 +84,10 @@ export interface BatchTerms {
   readonly onOrphan: 'abort' | 'finish'
 }
 
-/** Carries effects out. Called while no call of the core is under way; must not call the engine itself, only note what to do next. */
+/** Carries effects out; a call is known by its place and generation. Called while no call of the core is under way; must not call the engine itself, only note what to do next. */
 export interface EffectHandler {
-  startOne(call: CallId, flight: FlightId): void
-  startGroup(call: CallId, flights: FlightId[]): void
+  startOne(place: number, generation: number, flight: FlightId): void
+  startGroup(place: number, generation: number, flights: FlightId[]): void
   deliver(batch: BatchId, index: number, flight: FlightId, led: boolean): void
   deliverStale(batch: BatchId, index: number, value: unknown): void
   done(batch: BatchId, busyMs: number): void
@@ -95,11 +95,11 @@ export interface EffectHandler {
   stored(from: number, ttlMs: number): unknown
   /** Answers what stands for the failure that `flight` ended with, which is now stored. */
   storedFailure(flight: FlightId): unknown
-  abort(call: CallId): void
-  timeOut(call: CallId): void
-  timeOutQueued(call: CallId, flights: FlightId[]): void
+  abort(place: number, generation: number): void
+  timeOut(place: number, generation: number): void
+  timeOutQueued(place: number, generation: number, flights: FlightId[]): void
   /** There is no token for another `retryMs`; `NONE`: as many calls wait as may. */
-  refuse(call: CallId, retryMs: number, flights: FlightId[]): void
+  refuse(place: number, generation: number, retryMs: number, flights: FlightId[]): void
   timeOutBatch(batch: BatchId): void
   release(flight: FlightId): void
   cycle(batch: BatchId, index: number, flights: FlightId[]): void
@@ -147,8 +147,8 @@ export const NO_STATS = {
 export type EngineStats = Readonly<typeof NO_STATS>
 
 const NO_CALL: CallId = { place: NONE, generation: 0, instance: 0 }
-/** Offset of the deadline in the mail, in doubles. */
-const DEADLINE_AT = 1
+/** Offset of the deadline in the mail, in bytes. */
+const MAIL_DEADLINE_AT = 8
 /** Offset of where the regions are in the mail, in bytes. */
 const MAIL_REGIONS_AT = 16
 /** Words of an effect: its tag and up to three fields. */
@@ -173,14 +173,22 @@ export class Engine {
   #generation = -1
   #buffer: ArrayBuffer | undefined
   #bytes = new Uint8Array(0)
-  #mail = new Uint32Array(0)
-  #mailFloats = new Float64Array(0)
+  /** All of the memory, and where the mail is in it, in words. */
+  #memoryWords = new Uint32Array(0)
+  #memoryFloats = new Float32Array(0)
+  #mail = 0
+  #deadline = new Float64Array(1)
 
   /** `onCrash` is called when a call of this engine has crashed, and the instance is retired. */
   constructor(config: EngineConfig, keyBytesMax: number, onCrash: (cause: unknown) => void) {
     this.#config = config
     this.#keyBytesMax = keyBytesMax
     this.#onCrash = onCrash
+  }
+
+  /** The number of the instance that this engine lives in: part of what its calls are known by. */
+  get instance(): number {
+    return this.#generation
   }
 
   /** Whether this engine has no state: it was lost with a crashed instance, or it was never used. */
@@ -314,21 +322,12 @@ export class Engine {
   }
 
   /**
-   * `number`: a value's weight, or of a failure, in how many milliseconds it may be tried again. `Outcome.overloaded` for the flight `NONE`: the call
-   * has failed so, and what becomes of its flights is still to be told.
+   * How calls ended for flights: `words` has the place and generation of a call, a flight and an outcome, `floats` a value's weight or, of a failure, in
+   * how many milliseconds it may be tried again, for each of `count`. `Outcome.overloaded` for the flight `NONE`: the call has failed so, and what becomes of its
+   * flights is still to be told.
    */
-  settle(call: CallId, flight: FlightId, outcome: number, number: number, now: number): void {
-    try {
-      this.#verifyAlive()
-      this.#exports.settle(this.#handle, call.place, call.generation, flight, outcome, number, now)
-    } catch (error) {
-      throw this.#crash(error)
-    }
-  }
-
-  /** The same for several: `words` has a flight and an outcome, `floats` a number, for each. */
-  settleMany(call: CallId, count: number, now: number): void {
-    this.#call(() => this.#exports.settleMany(this.#handle, call.place, call.generation, count, now))
+  settle(count: number, now: number): void {
+    this.#call(() => this.#exports.settle(this.#handle, count, now))
   }
 
   fallBack(call: CallId, flight: FlightId, now: number): void {
@@ -448,29 +447,28 @@ export class Engine {
   /** When `advance` is to be called next; `Infinity` for never. */
   get nextDeadline(): number {
     if (this.#buffer !== this.#memory.buffer) this.#takeViews()
-    return this.#mailFloats[DEADLINE_AT] ?? Number.POSITIVE_INFINITY
+    return this.#deadline[0] as number
   }
 
   /** Carries out the effects of the last call. */
   carryOut(handler: EffectHandler): void {
     if (this.#buffer !== this.#memory.buffer) this.#takeViews()
-    const count = this.#mail[1] ?? 0
-    if (count === 0) return
-    const list = new Uint32Array(this.#memory.buffer, this.#mail[0], count * EFFECT_WORDS)
-    const singles = new Float32Array(list.buffer, list.byteOffset, list.length)
+    const list = this.#memoryWords
     const { values } = this
-    const idOf = (place: number, generation: number): CallId => ({ place, generation, instance: this.#generation })
-    for (let at = 0; at < list.length; at += EFFECT_WORDS) {
+    const first = (list[this.#mail] as number) >>> 2
+    const end = first + (list[this.#mail + 1] as number) * EFFECT_WORDS
+    this.#memoryWords[this.#mail + 1] = 0
+    for (let at = first; at < end; at += EFFECT_WORDS) {
       const a = list[at + 1] as number
       const b = list[at + 2] as number
       const c = list[at + 3] as number
       // The tags of `Effect` in src/engine/effect.rs.
       switch (list[at]) {
         case 0:
-          handler.startOne(idOf(a, b), c)
+          handler.startOne(a, b, c)
           break
         case 1:
-          handler.startGroup(idOf(a, b), members(list, at))
+          handler.startGroup(a, b, members(list, at, end))
           break
         case 3:
           handler.deliver(a, b, c, true)
@@ -482,16 +480,16 @@ export class Engine {
           handler.done(a, b / 1000)
           break
         case 6:
-          values[a] = handler.stored(b, singles[at + 3] as number)
+          values[a] = handler.stored(b, this.#memoryFloats[at + 3] as number)
           break
         case 7:
           values[a] = undefined
           break
         case 8:
-          handler.abort(idOf(a, b))
+          handler.abort(a, b)
           break
         case 9:
-          handler.timeOut(idOf(a, b))
+          handler.timeOut(a, b)
           break
         case 10:
           handler.timeOutBatch(a)
@@ -500,24 +498,23 @@ export class Engine {
           handler.release(a)
           break
         case 12:
-          handler.cycle(a, b, members(list, at))
+          handler.cycle(a, b, members(list, at, end))
           break
         case 13:
           handler.deliverStale(a, b, values[c])
           break
         case 14:
-          handler.timeOutQueued(idOf(a, b), members(list, at))
+          handler.timeOutQueued(a, b, members(list, at, end))
           break
         case 15:
           values[a] = handler.storedFailure(b)
           break
         case 16:
-          handler.refuse(idOf(a, b), c, members(list, at))
+          handler.refuse(a, b, c, members(list, at, end))
           break
         // 2, a member, belongs to the effect before it.
       }
     }
-    this.#mail[1] = 0
   }
 
   /** The keys whose lengths are in `words` from `first` on. */
@@ -586,8 +583,10 @@ export class Engine {
     this.#bytes = new Uint8Array(buffer, bytes, bytesLength)
     this.words = new Uint32Array(buffer, words, wordsLength)
     this.floats = new Float64Array(buffer, floats, wordsLength)
-    this.#mail = new Uint32Array(buffer, mail, 2)
-    this.#mailFloats = new Float64Array(buffer, mail, 2)
+    this.#memoryWords = new Uint32Array(buffer)
+    this.#memoryFloats = new Float32Array(buffer)
+    this.#mail = mail >>> 2
+    this.#deadline = new Float64Array(buffer, mail + MAIL_DEADLINE_AT, 1)
   }
 
   #call<R>(run: () => R): R {
@@ -614,8 +613,9 @@ export class Engine {
 }
 
 /** The flights that follow the effect at `at`. */
-function members(list: Uint32Array, at: number): FlightId[] {
+function members(list: Uint32Array, at: number, end: number): FlightId[] {
   const flights: FlightId[] = []
-  for (let next = at + EFFECT_WORDS; list[next] === MEMBER; next += EFFECT_WORDS) flights.push(list[next + 1] as number)
+  for (let next = at + EFFECT_WORDS; next < end && list[next] === MEMBER; next += EFFECT_WORDS)
+    flights.push(list[next + 1] as number)
   return flights
 }

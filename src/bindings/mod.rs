@@ -222,31 +222,23 @@ pub fn limit(core: Handle, batch: u32, gates: usize, flights: usize) {
     inner.engine.limit(BatchId(batch), gates, &rest[..flights]);
 }
 
-/// `outcome`: 0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another try; 5 and 6 as 3 and 4, as the source has had too much.
-/// `number`: a value's weight, or of a failure, in how many milliseconds at the soonest. For the flight [`NONE`], the call is only told of that.
+/// `words`: the place and generation of a call, a flight and an outcome (0 value, 1 null, 2 value not to store, 3 failed, 4 failed but worth another
+/// try; 5 and 6 as 3 and 4, as the source has had too much), `floats`: a value's weight, or of a failure, in how many milliseconds at the soonest, for each.
+/// For the flight [`NONE`], the call is only told that the source has had too much.
 #[wasm_bindgen]
-pub fn settle(core: Handle, place: u32, generation: u32, flight: u32, outcome: u32, number: f64, now: f64) {
-    let call = CallId { place, generation };
-    settle_one(&mut turn(core).engine, call, flight, outcome, number, Instant(now));
-}
-
-/// The same for several flights: `words` has a flight and an outcome, `floats` a number, for each.
-#[wasm_bindgen(js_name = settleMany)]
-pub fn settle_many(core: Handle, place: u32, generation: u32, count: usize, now: f64) {
+pub fn settle(core: Handle, count: usize, now: f64) {
     let mut turn = turn(core);
     let Inner { engine, words, floats, .. } = &mut *turn;
-    let call = CallId { place, generation };
-    for (pair, &number) in words.chunks_exact(2).zip(floats.iter()).take(count) {
-        settle_one(engine, call, pair[0], pair[1], number, Instant(now));
-    }
-}
-
-fn settle_one(engine: &mut Engine, call: CallId, flight: u32, outcome: u32, number: f64, now: Instant) {
-    if outcome > 4 {
-        engine.overloaded(call, Millis(number), now);
-    }
-    if flight != NONE {
-        engine.settle(call, FlightId(flight), outcome_of(outcome, number), now);
+    let now = Instant(now);
+    for (answer, &number) in words.as_chunks::<4>().0.iter().zip(floats.iter()).take(count) {
+        let &[place, generation, flight, outcome] = answer;
+        let call = CallId { place, generation };
+        if outcome > 4 {
+            engine.overloaded(call, Millis(number), now);
+        }
+        if flight != NONE {
+            engine.settle(call, FlightId(flight), outcome_of(outcome, number), now);
+        }
     }
 }
 

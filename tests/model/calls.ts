@@ -168,7 +168,6 @@ export abstract class Calls extends Landing {
     for (const load of takeAll(call)) {
       if (isShapeless) this.#fail(call, load, `ERR_GROUP_CONTRACT ${show(load.key)} ${show(groupKeyOf(call))}`)
       else this.#answerMissing(call, load)
-      this.runTasks()
     }
     this.#endGroup(call)
   }
@@ -181,6 +180,7 @@ export abstract class Calls extends Landing {
   }
 
   #failGroup(call: ModelCall, reason: string): void {
+    if (!call.isAbandoned) this.runTasks()
     if (call.isAbandoned) return this.#ended(call)
     const name = groupKeyOf(call) ?? ''
     const failures = (this.#breakers.get(name)?.failures ?? 0) + 1
@@ -192,25 +192,26 @@ export abstract class Calls extends Landing {
     for (const [position, load] of takeAll(call).entries()) {
       if (position < load.batch.options.groupFallbackLimit) this.#fallBack(call, load)
       else this.#fail(call, load, `${code} ${show(load.key)} ${show(groupKeyOf(call))} ${reason}`)
-      this.runTasks()
     }
     this.#endGroup(call)
   }
 
   /** Its callback is through; the slot may still be held for keys that nobody waits for any longer. */
   #endGroup(call: ModelCall): void {
+    this.runTasks()
     if (call.isAbandoned) this.#ended(call)
     call.isForgotten = true
   }
 
   #succeed(call: ModelCall, load: Load, value: unknown): void {
-    if (load.isLive && !call.isForgotten) this.#settle(call, load, { value }, false)
+    if (load.isLive && !call.isForgotten) this.noted.push(() => this.#settle(call, load, { value }, false))
   }
 
   #fail(call: ModelCall, load: Load, reason: string): void {
     if (!load.isLive || call.isForgotten) return
     const isFinal = reason.startsWith('Final') || reason.startsWith('ERR_QUEUE_TIMEOUT')
-    this.#settle(call, load, { reason }, !isFinal && load.attempts < load.batch.options.attempts)
+    const mayRetry = !isFinal && load.attempts < load.batch.options.attempts
+    this.noted.push(() => this.#settle(call, load, { reason }, mayRetry))
   }
 
   #settle(call: ModelCall, load: Load, answer: Outcome['answer'], mayRetry: boolean): void {
@@ -249,6 +250,7 @@ export abstract class Calls extends Landing {
     this.#leaveCall(call, load)
     if (load.waiters.length === 0) this.drop(load)
     this.start(load.batch)
+    this.runTasks()
   }
 
   #fetchIsDue(call: ModelCall): void {
@@ -268,6 +270,7 @@ export abstract class Calls extends Landing {
     this.counts.timedOut++
     const refused = [...call.members]
     this.tasks.push(() => {
+      this.hear()
       // It may have got its slot in the same moment.
       if (call.state !== 'queued') return
       for (const load of refused) this.#fail(call, load, `ERR_QUEUE_TIMEOUT ${show(load.key)}`)

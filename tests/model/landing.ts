@@ -80,6 +80,8 @@ export abstract class Landing extends Turns {
 
   /** Rejects the batch, and drops its interest in what it waits for. */
   protected abandon(batch: ModelBatch, reason: string): void {
+    // What has been answered has been.
+    this.hear()
     if (!batch.isOver && !batch.isRefresh) this.settled.set(batch.number, `rejected ${reason}`)
     batch.isOver = true
     if (batch.isDone) return

@@ -6,6 +6,8 @@ export abstract class Turns {
   now = 1000
   protected readonly tasks: (() => void)[] = []
   protected readonly soon: (() => void)[] = []
+  /** Answers of callbacks that are to be heard together, when the turn is over. */
+  protected readonly noted: (() => void)[] = []
   #deadlines: Deadline[] = []
   #isRunning = false
   #order = 0
@@ -28,18 +30,26 @@ export abstract class Turns {
   /** Runs all there is to run. */
   protected drain(): void {
     this.runTasks()
-    for (let next = this.soon.shift(); next !== undefined; next = this.soon.shift()) {
-      next()
+    while (this.soon.length > 0) {
+      for (const next of this.soon.splice(0)) next()
       this.runTasks()
     }
   }
 
-  /** What a task adds comes after those that wait already. */
+  /** Hears what has been noted, and runs the tasks. What a task adds, and what it notes, comes after those that wait already. */
   protected runTasks(): void {
+    this.hear()
     if (this.#isRunning) return
     this.#isRunning = true
-    for (let task = this.tasks.shift(); task !== undefined; task = this.tasks.shift()) task()
+    while (this.tasks.length > 0) {
+      for (const task of this.tasks.splice(0)) task()
+      this.hear()
+    }
     this.#isRunning = false
+  }
+
+  protected hear(): void {
+    for (const next of this.noted.splice(0)) next()
   }
 
   protected setDeadline(ms: number, due: () => void): Deadline {
