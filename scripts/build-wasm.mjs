@@ -4,7 +4,7 @@
  * The arguments are those of `cargo xtask pkg`: `npm run build:wasm -- --features test-hooks --out target/pkg-test-hooks`.
  */
 
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { ensureInstalled } from './setup.mjs'
@@ -12,10 +12,11 @@ import { root, run, runNode, steps } from './steps.mjs'
 
 const args = process.argv.slice(2)
 const { out } = parseArgs({ args, options: { features: { type: 'string' }, out: { type: 'string', default: 'pkg' } } }).values
-const wasm = path.join(out, 'engine_bg.wasm')
 /** Little is inlined, and the functions called most have the shortest numbers: 0.3 KB less once it is compressed. */
 const FOR_GZIP = ['--flexible-inline-max-function-size', '8', '--reorder-functions']
-const bytes = () => `${statSync(path.join(root, wasm)).size.toLocaleString('en')} bytes`
+/** wasm-bindgen does this for the engine's. */
+const STRIPPED = ['--strip-debug', '--strip-producers', '--strip-target-features']
+const bytes = (wasm) => `${statSync(path.join(root, wasm)).size.toLocaleString('en')} bytes`
 
 await steps([['build wasm', buildWasm]])
 
@@ -23,8 +24,16 @@ async function buildWasm() {
   // binaryen has a lock of its own: it is 104 MB that only this needs.
   await ensureInstalled('xtask')
   await run('cargo', ['xtask', 'pkg', ...args])
-  const compiled = bytes()
+  await optimize(path.join(out, 'engine_bg.wasm'), FOR_GZIP)
+  // Only beside the engine that is shipped.
+  for (const file of ['bytes_bg.wasm', 'sha256_bg.wasm'].map((name) => path.join(out, name))) {
+    if (existsSync(path.join(root, file))) await optimize(file, STRIPPED)
+  }
+}
+
+async function optimize(wasm, flags) {
+  const compiled = bytes(wasm)
   // On fresh output always: a second pass would give other bytes.
-  await runNode('xtask/node_modules/binaryen/bin/wasm-opt', '-O3', ...FOR_GZIP, wasm, '-o', wasm)
-  console.log(`${wasm}: ${compiled} as compiled, ${bytes()} after wasm-opt`)
+  await runNode('xtask/node_modules/binaryen/bin/wasm-opt', '-O3', ...flags, wasm, '-o', wasm)
+  console.log(`${wasm}: ${compiled} as compiled, ${bytes(wasm)} after wasm-opt`)
 }

@@ -5,7 +5,7 @@
  *
  *   index.js, index.cjs   the wasm inlined as text, compiled on first use
  *   workerd.js            Workers may not compile bytes: imports ./engine.wasm as a module
- *   bytes.js, bytes.cjs   and so on: each subpath of `exports` in package.json, from js/<name>/index.ts. They import each other as files
+ *   bytes.js, bytes.cjs   and so on, bytes.workerd.js: each subpath of `exports` in package.json, from js/<name>/index.ts. They import each other as files
  *                         beside them, and have nothing of index.js in them
  *
  * `--if-stale` builds only if a source is newer than dist/.
@@ -27,7 +27,7 @@ const SUBPATH_GZIP_BYTES_MAX = 6 * 1024
 /** The names of the subpaths that have code of their own. */
 const { exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
 const subpaths = Object.keys(exports)
-  .filter((name) => /^\.\/\w+$/.test(name))
+  .filter((name) => /^\.\/[\w-]+$/.test(name))
   .map((name) => name.slice(2))
 
 if (!process.argv.includes('--if-stale') || isStale()) await steps([['build', build]])
@@ -41,14 +41,18 @@ async function build() {
     bundle({ entry: 'js/index.ts', outfile: 'dist/index.js', wasm: 'inline-wasm' }),
     bundle({ entry: 'js/index.ts', outfile: 'dist/index.cjs', wasm: 'inline-wasm', format: 'cjs' }),
     bundle({ entry: 'js/index.ts', outfile: 'dist/workerd.js', wasm: 'workerd' }),
-    ...subpaths.flatMap((name) =>
-      ['esm', 'cjs'].map((format) => {
-        const outfile = `dist/${name}.${format === 'cjs' ? 'cjs' : 'js'}`
-        return bundle({ entry: `js/${name}/index.ts`, outfile, wasm: 'inline-wasm', format, subpaths })
-      }),
-    ),
+    ...subpaths.flatMap((name) => {
+      const terms = { entry: `js/${name}/index.ts`, subpaths }
+      return [
+        bundle({ ...terms, outfile: `dist/${name}.js`, wasm: 'inline-wasm' }),
+        bundle({ ...terms, outfile: `dist/${name}.cjs`, wasm: 'inline-wasm', format: 'cjs' }),
+        exports[`./${name}`].workerd && bundle({ ...terms, outfile: `dist/${name}.workerd.js`, wasm: 'workerd' }),
+      ]
+    }),
   ])
-  copyFileSync(path.join(root, 'pkg/engine_bg.wasm'), path.join(dist, 'engine.wasm'))
+  for (const name of ['engine', 'bytes', 'sha256']) {
+    copyFileSync(path.join(root, `pkg/${name}_bg.wasm`), path.join(dist, `${name}.wasm`))
+  }
   for (const name of ['index', ...subpaths]) {
     assertNames(await import(pathToFileURL(path.join(dist, `${name}.js`)).href))
     assertNames(createRequire(import.meta.url)(path.join(dist, `${name}.cjs`)))
@@ -70,7 +74,7 @@ function reportSizes() {
     const bytes = readFileSync(path.join(dist, file))
     const gzip = gzipSync(bytes, { level: 9 })
     const [raw, gz, br] = [bytes, gzip, brotliCompressSync(bytes)].map(({ length }) => length.toLocaleString('en').padStart(8))
-    console.log(`dist/${file.padEnd(12)}${raw} bytes ${gz} gzip ${br} brotli`)
+    console.log(`dist/${file.padEnd(14)}${raw} bytes ${gz} gzip ${br} brotli`)
     const most = file === 'index.js' ? ENTRY_GZIP_BYTES_MAX : SUBPATH_GZIP_BYTES_MAX
     if ((file === 'index.js' || subpaths.includes(path.basename(file, '.js'))) && gzip.length > most) {
       throw new Error(`dist/${file} may have ${most.toLocaleString('en')} bytes gzipped`)

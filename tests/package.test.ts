@@ -3,9 +3,11 @@
 import './support/strict.js'
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { describe, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import path from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import * as sources from '../js/index.js'
 
@@ -73,6 +75,70 @@ describe('the package', () => {
     assert.match(require.resolve('sluice/engine.wasm'), /engine\.wasm$/)
   })
 })
+
+describe('an entry beside the main one', () => {
+  const require = createRequire(import.meta.url)
+  const { exports } = require('sluice/package.json') as { exports: Record<string, Record<string, unknown>> }
+  const subpaths = Object.keys(exports).filter((name) => /^\.\/[\w-]+$/.test(name))
+  const nameOf = (subpath: string): string => `sluice${subpath.slice(1)}`
+
+  for (const subpath of subpaths) {
+    test(`${nameOf(subpath)} exports by both ways what its sources do`, async () => {
+      const names = Object.keys(await import(`../js${subpath.slice(1)}/index.js`)).sort()
+      assert.deepEqual(Object.keys(await import(nameOf(subpath))).sort(), names)
+      assert.deepEqual(Object.keys(require(nameOf(subpath)) as object).sort(), names)
+    })
+  }
+
+  test('sluice/bytes works as it is built, by both ways, and in a Worker', async (t) => {
+    for (const built of [await import('sluice/bytes'), require('sluice/bytes'), await asWorker(t, 'bytes')]) {
+      const kept = new Map<string, Uint8Array>()
+      const { byteTier } = built as typeof import('../js/bytes/index.js')
+      const tier = byteTier({
+        mget: (keys) => keys.map((key) => kept.get(key)),
+        mset: (entries) => {
+          for (const { key, bytes } of entries) kept.set(key, bytes)
+        },
+        mdelete: () => {},
+      })
+      await tier.mset([{ key: 'a', value: { b: 1 } }])
+      assert.deepEqual(await tier.mget(['a']), [{ value: { b: 1 } }])
+      assert.throws(() => byteTier(null as never), sources.SluiceError)
+    }
+  })
+
+  test('sluice/content-key works as it is built, by both ways, and in a Worker', async (t) => {
+    const keys = [await import('sluice/content-key'), require('sluice/content-key'), await asWorker(t, 'content-key')].map(
+      (built) => (built as typeof import('../js/content-key/index.js')).contentKey('a', { b: 1 }),
+    )
+    assert.deepEqual(new Set(keys).size, 1)
+  })
+
+  test('sluice/bytes costs misses where there is no WebAssembly, and removes nothing', async () => {
+    const program = `
+      delete globalThis.WebAssembly
+      const { byteTier } = await import('sluice/bytes')
+      const store = { mget: () => [new Uint8Array(100)], mset() {}, mdelete() { console.log('removed') } }
+      const codes = [byteTier(store).mget(['a']), byteTier(store).mset([{ key: 'a', value: 1 }])].map((done) => done.catch(({ code }) => code))
+      console.log((await Promise.all(codes)).join())`
+    assert.equal(await run(program), 'ERR_WASM_UNAVAILABLE,ERR_WASM_UNAVAILABLE')
+  })
+})
+
+/** What Workers get, whose runtime hands an imported wasm over compiled. */
+async function asWorker(t: TestContext, name: string): Promise<unknown> {
+  const file = new URL(`../dist/${name}.workerd.js`, import.meta.url)
+  mkdirSync(path.join(root, 'target'), { recursive: true })
+  const folder = mkdtempSync(path.join(root, 'target/worker-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const imported = /import (\w+) ?from ?"\.\/([\w.]+)";?/
+  const text = readFileSync(file, 'utf8')
+  assert.match(text, imported)
+  const compiled = (_: string, as: string, wasm: string): string =>
+    `import{readFileSync}from"node:fs";const ${as}=new WebAssembly.Module(readFileSync(${JSON.stringify(path.join(root, 'dist', wasm))}));`
+  writeFileSync(path.join(folder, 'worker.mjs'), text.replace(imported, compiled))
+  return import(pathToFileURL(path.join(folder, 'worker.mjs')).href)
+}
 
 describe('a process', () => {
   test('ends by itself when nothing is left to do: an idle processor does not keep it alive', async () => {

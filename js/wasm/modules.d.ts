@@ -19,8 +19,29 @@ declare module '*/pkg/engine_bg.wasm' {
   export default encoded
 }
 
+/** Of sluice/bytes and sluice/content-key: in hexadecimal. */
+declare module '*/pkg/bytes_bg.wasm' {
+  const hex: string
+  export default hex
+}
+
+declare module '*/pkg/sha256_bg.wasm' {
+  const hex: string
+  export default hex
+}
+
 /** In a Worker: the runtime hands it over compiled. */
 declare module '*/engine.wasm' {
+  const compiled: WebAssembly.Module
+  export default compiled
+}
+
+declare module '*/bytes.wasm' {
+  const compiled: WebAssembly.Module
+  export default compiled
+}
+
+declare module '*/sha256.wasm' {
   const compiled: WebAssembly.Module
   export default compiled
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask pkg`: builds the engine for wasm and writes the glue, with wasm-bindgen as a library.
+//! `cargo xtask pkg`: builds the engine for wasm and writes the glue, with wasm-bindgen as a library; and the wasm of sluice/bytes and sluice/content-key, which has none.
 //!
 //! A library, because Cargo.lock then pins it like any other crate and there is no command-line tool to install. The result is the same
 //! byte for byte on every machine, which `.ci/run` checks: paths of this machine are renamed before they reach panic messages, and
@@ -7,6 +7,7 @@
 
 use std::env;
 use std::error::Error;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -57,7 +58,7 @@ fn pkg(options: &Options) -> Outcome<()> {
     let root = xtask.parent().ok_or("xtask/ has no parent folder")?;
     ensure_target(root)?;
     ensure_sources(root)?;
-    let wasm = compile(root, options.features.as_deref())?;
+    let wasm = compile(root, "sluice", "core,alloc", options.features.as_deref())?;
     Bindgen::new()
         .input_path(wasm)
         .out_name("engine")
@@ -70,6 +71,12 @@ fn pkg(options: &Options) -> Outcome<()> {
         .remove_name_section(true)
         .remove_producers_section(true)
         .generate(root.join(&options.out))?;
+    if options.features.is_none() {
+        for (feature, file) in [("frame", "bytes_bg.wasm"), ("sha256", "sha256_bg.wasm")] {
+            let wasm = compile(root, "sluice-bytes", "core", Some(feature))?;
+            fs::copy(wasm, root.join(&options.out).join(file))?;
+        }
+    }
     Ok(())
 }
 
@@ -82,7 +89,7 @@ fn ensure_target(root: &Path) -> Outcome<()> {
     run(Command::new("rustup").current_dir(root).args(["target", "add", TARGET]))
 }
 
-/// core and alloc are compiled with the engine, from the sources that the toolchain's component rust-src has.
+/// core and alloc are compiled with what uses them, from the sources that the toolchain's component rust-src has.
 fn ensure_sources(root: &Path) -> Outcome<()> {
     if sysroot(root)?.join("lib/rustlib/src/rust/library/core").exists() {
         return Ok(());
@@ -90,11 +97,12 @@ fn ensure_sources(root: &Path) -> Outcome<()> {
     run(Command::new("rustup").current_dir(root).args(["component", "add", "rust-src"]))
 }
 
-fn compile(root: &Path, features: Option<&str>) -> Outcome<PathBuf> {
+/// Compiles a package of the workspace for wasm, with the crates `std` of the standard library.
+fn compile(root: &Path, package: &str, std: &str, features: Option<&str>) -> Outcome<PathBuf> {
     let target_dir = root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root).args(["build", "--locked", "--release", "--lib", "--package", "sluice", "--target", TARGET]);
-    cargo.arg("-Zbuild-std=core,alloc");
+    cargo.current_dir(root).args(["build", "--locked", "--release", "--lib", "--package", package, "--target", TARGET]);
+    cargo.arg(format!("-Zbuild-std={std}"));
     cargo.arg("--target-dir").arg(&target_dir).env("CARGO_ENCODED_RUSTFLAGS", flags(root)?);
     // For flags with -Z: the toolchain is pinned, so that what is unstable does not change under us.
     cargo.env("RUSTC_BOOTSTRAP", "1");
@@ -102,7 +110,7 @@ fn compile(root: &Path, features: Option<&str>) -> Outcome<PathBuf> {
         cargo.args(["--features", features]);
     }
     run(&mut cargo)?;
-    Ok(target_dir.join(TARGET).join("release/sluice.wasm"))
+    Ok(target_dir.join(TARGET).join("release").join(package.replace('-', "_")).with_extension("wasm"))
 }
 
 /// Makes the wasm small, without which it would not fit into the package's budget (docs/decisions.md has what each is worth): a panic traps

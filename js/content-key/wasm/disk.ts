@@ -1,0 +1,7 @@
+/** `#sha256-wasm` of the sources run as they are. Not shipped. */
+
+import { readFileSync } from 'node:fs'
+
+export function compile(): WebAssembly.Module {
+  return new WebAssembly.Module(readFileSync(new URL('../../../pkg/sha256_bg.wasm', import.meta.url)))
+}
