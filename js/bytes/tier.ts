@@ -21,7 +21,7 @@ export interface ByteTierOptions {
   /** What has fewer bytes is not compressed. Default 1024. */
   compressAbove?: number | undefined
   /** Values of more bytes than this, before compression, are neither stored nor read. Default 64 MiB; at most 4 GiB. */
-  maxBytes?: number | undefined
+  maxValueBytes?: number | undefined
   /** Entries written under another generation are misses: a number to count up when the meaning of values changes. Default 0. */
   generation?: number | undefined
   /** Where the time of day comes from, in epoch milliseconds. Default: `Date.now`. */
@@ -32,7 +32,7 @@ export interface ByteTierOptions {
 export interface ByteTierMetrics {
   /** Values that the codec could not give back as they were: delivered, not stored. */
   unencodable: number
-  /** Values of more than `maxBytes`: delivered, not stored. */
+  /** Values of more than `maxValueBytes`: delivered, not stored. */
   tooLarge: number
   /** Bytes that were not whole, another key's, or not what their codec says: misses, and removed. */
   corrupt: number
@@ -41,6 +41,9 @@ export interface ByteTierMetrics {
 }
 
 export interface ByteTier extends Tier {
+  mget(keys: readonly string[]): Promise<(TierEntry | undefined)[]>
+  mset(entries: readonly (TierEntry & { key: string })[]): Promise<void>
+  mdelete(keys: readonly string[]): Promise<void>
   readonly metrics: Readonly<ByteTierMetrics>
 }
 
@@ -66,17 +69,23 @@ const aCompression = named(
 /** A tier over `store`. */
 export function byteTier(store: ByteStore, options: ByteTierOptions = {}): ByteTier {
   verify('byteTier(store)', store, aByteStore)
-  const { name = store.name ?? 'bytes', codec = jsonCodec, compressAbove = 1024, maxBytes = 2 ** 26, generation = 0 } = options
+  const {
+    name = store.name ?? 'bytes',
+    codec = jsonCodec,
+    compressAbove = 1024,
+    maxValueBytes = 2 ** 26,
+    generation = 0,
+  } = options
   const compress = typeof options.compress === 'string' ? (compressionOf(options.compress) ?? options.compress) : options.compress
   verify('byteTier.name', name, aKey)
   verify('byteTier.codec', codec, aCodec)
   if (compress !== undefined) verify('byteTier.compress', compress, aCompression)
   verify('byteTier.compressAbove', compressAbove, anIntegerOrInfinity(0))
-  verify('byteTier.maxBytes', maxBytes, anInteger(1, 2 ** 32 - 1))
+  verify('byteTier.maxValueBytes', maxValueBytes, anInteger(1, 2 ** 32 - 1))
   verify('byteTier.generation', generation, anInteger(0, 2 ** 32 - 1))
   return new TierOfBytes(
     store,
-    { name, codec, compress: compress as Compression | undefined, compressAbove, maxBytes, generation },
+    { name, codec, compress: compress as Compression | undefined, compressAbove, maxValueBytes, generation },
     options.clock,
   )
 }
@@ -86,7 +95,7 @@ interface Terms {
   readonly codec: Codec
   readonly compress: Compression | undefined
   readonly compressAbove: number
-  readonly maxBytes: number
+  readonly maxValueBytes: number
   readonly generation: number
 }
 
@@ -112,7 +121,8 @@ class TierOfBytes implements ByteTier {
     if (close) this.close = async () => void (await close.call(store))
   }
 
-  async mget(keys: readonly string[]): Promise<(TierEntry | undefined)[]> {
+  // Properties, so that a tier can be made of another by spreading it.
+  readonly mget = async (keys: readonly string[]): Promise<(TierEntry | undefined)[]> => {
     const found = await this.#store.mget(keys)
     if (!Array.isArray(found) || found.length !== keys.length)
       throw new TypeError("mget did not answer an array of its keys' length")
@@ -123,7 +133,7 @@ class TierOfBytes implements ByteTier {
     return entries
   }
 
-  async mset(entries: readonly Kept[]): Promise<void> {
+  readonly mset = async (entries: readonly Kept[]): Promise<void> => {
     const sealed = await Promise.all(entries.map((entry) => this.#seal(entry)))
     const kept = sealed.filter((entry) => entry !== undefined)
     // What the store has of a key that cannot be written is older.
@@ -132,12 +142,12 @@ class TierOfBytes implements ByteTier {
     if (dropped.length > 0) await this.mdelete(dropped)
   }
 
-  async mdelete(keys: readonly string[]): Promise<void> {
+  readonly mdelete = async (keys: readonly string[]): Promise<void> => {
     await this.#store.mdelete(keys)
   }
 
   async #seal({ key, value, expiresAt }: Kept): Promise<ByteEntry | undefined> {
-    const { compress, compressAbove, maxBytes, generation } = this.#terms
+    const { compress, compressAbove, maxValueBytes, generation } = this.#terms
     const writtenAt = this.#now()
     const ttlMs = expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - writtenAt
     if (ttlMs <= 0) return undefined
@@ -153,7 +163,7 @@ class TierOfBytes implements ByteTier {
       return undefined
     }
     const rawLength = payload.length
-    if (rawLength > maxBytes) {
+    if (rawLength > maxValueBytes) {
       this.metrics.tooLarge++
       return undefined
     }
@@ -189,7 +199,7 @@ class TierOfBytes implements ByteTier {
   }
 
   async #decode({ writtenAt, ttlMs, generation, rawLength, codec: by, payload }: Envelope): Promise<TierEntry | undefined> {
-    const { codec, compress, maxBytes } = this.#terms
+    const { codec, compress, maxValueBytes } = this.#terms
     const now = this.#now()
     // Never longer than it was given, however the clocks differ.
     const expiresAt = Math.min(writtenAt, now) + ttlMs
@@ -197,7 +207,7 @@ class TierOfBytes implements ByteTier {
     const [name, how] = by.split('+') as [string, string?]
     const decoder = [bytesCodec, bufferCodec, codec, jsonCodec].find((each) => each.name === name)
     const inflater = how === undefined || how === compress?.name ? compress : compressionOf(how as CompressionName)
-    if (!isInTime || generation !== this.#terms.generation || rawLength > maxBytes || decoder === undefined) return undefined
+    if (!isInTime || generation !== this.#terms.generation || rawLength > maxValueBytes || decoder === undefined) return undefined
     let raw = payload
     if (how !== undefined) {
       if (inflater === undefined) return undefined

@@ -1,6 +1,6 @@
 /** `sluice/sqlite`: a tier on disk, which the next process finds as this one left it. */
 
-import { byteTier } from '../bytes/index.js'
+import { type ByteTier, byteTier } from '../bytes/index.js'
 import type { Tier, TierEntry } from '../types.js'
 import { isSwitchedOff } from './location.js'
 import { resolveOptions, type SqliteStorageOptions } from './options.js'
@@ -28,12 +28,12 @@ export interface SqliteStorage extends Tier {
  * loaded or opened before its first use.
  */
 export function sqliteStorage(options: SqliteStorageOptions = {}): SqliteStorage {
-  const { file, ttl, tier: tierOptions, ...rest } = resolveOptions(options)
+  const { file, ttl, tier: tierOptions, ...rest } = resolveOptions(options as Readonly<Record<string, unknown>>)
   if (isSwitchedOff(process.env)) return emptyStorage(tierOptions.name as string)
   const store = new SqliteStore({ file, ...rest })
   const tier = byteTier(store, tierOptions)
   return {
-    ...(tier as SqliteStorage),
+    ...(tier as ByteTier & SqliteStorage),
     path: file,
     open: () => store.open(),
     async mset(entries) {

@@ -2,12 +2,12 @@
 
 import { join, resolve } from 'node:path'
 import type { ByteTierOptions } from '../bytes/index.js'
-import { type Check, isObject, misuse, oneOf, typed, verify } from '../options/checks.js'
+import { type Check, isObject, oneOf, typed, verify } from '../options/checks.js'
 import { suggest } from '../options/suggest.js'
 import { DRIVERS, type DriverName } from './drivers.js'
 import { directoryOfThisUser } from './location.js'
 
-export interface SqliteStorageOptions extends ByteTierOptions {
+export interface SqliteStorageOptions extends Omit<ByteTierOptions, 'clock' | 'maxValueBytes'> {
   /** The file. Not together with `directory`. */
   path?: string | undefined
   /**
@@ -66,16 +66,15 @@ const CHECKS: Readonly<Record<Exclude<keyof SqliteStorageOptions, keyof ByteTier
   driver: oneOf(...DRIVERS),
 }
 /** Of the tier, which checks them itself. */
-const OF_TIER = ['codec', 'generation']
+const OF_TIER = ['codec', 'generation', 'compress', 'compressAbove']
 
-export function resolveOptions(input: unknown): ResolvedOptions {
+export function resolveOptions(input: Readonly<Record<string, unknown>>): ResolvedOptions {
   const where = 'sqliteStorage(options)'
-  if (!isObject(input)) throw misuse(where, { expected: 'an object', outOfRange: false }, input, 'ERR_INVALID_OPTION')
+  verify(where, input, typed('an object', isObject))
   const names = [...Object.keys(CHECKS), ...OF_TIER]
   for (const name of Object.keys(input)) {
-    if (names.includes(name)) continue
-    const expected = `no option '${name}'${suggest(name, names)}`
-    throw misuse(where, { expected, outOfRange: false }, input[name], 'ERR_UNKNOWN_OPTION')
+    const isKnown = typed(`no option '${name}'${suggest(name, names)}`, () => names.includes(name))
+    verify(where, input[name], isKnown, 'ERR_UNKNOWN_OPTION')
   }
   for (const [name, check] of Object.entries(CHECKS)) {
     if (input[name] !== undefined) verify(`sqliteStorage.${name}`, input[name], check)
@@ -89,10 +88,11 @@ export function resolveOptions(input: unknown): ResolvedOptions {
     ttl = 86_400_000,
     ...rest
   } = input as SqliteStorageOptions
-  if (path !== undefined && directory !== undefined) {
-    const expected = 'no directory beside a path'
-    throw misuse('sqliteStorage.directory', { expected, outOfRange: false }, directory, 'ERR_INVALID_OPTION')
-  }
+  verify(
+    'sqliteStorage.directory',
+    directory,
+    typed('no directory beside a path', () => path === undefined || directory === undefined),
+  )
   const { busyTimeoutMs = 5000, driver, ...tier } = rest
   // Once: the process may change its directory.
   const file = resolve(path ?? join(directory ?? directoryOfThisUser(), `${name}.db`))

@@ -267,14 +267,14 @@ describe('a tier of bytes', () => {
     })
   }
 
-  test('inflates no more than it wrote, and nothing beyond maxBytes', async () => {
+  test('inflates no more than it wrote, and nothing beyond maxValueBytes', async () => {
     const bomb = { name: 'gzip', compress: () => gzipSync(new Uint8Array(1e7)), decompress: () => new Uint8Array(0) }
     const { tier, store, clock } = setUp({ compress: bomb, compressAbove: 0 })
     await tier.mset([{ key: 'a', value: 'x'.repeat(50_000) }])
     const reader = byteTier(store, { clock })
     assert.deepEqual(await reader.mget(['a']), [undefined])
     assert.equal(reader.metrics.corrupt, 1)
-    const small = byteTier(store, { clock, maxBytes: 100 })
+    const small = byteTier(store, { clock, maxValueBytes: 100 })
     assert.equal(await roundTrip(small, 'x'.repeat(200)), undefined)
     assert.equal(small.metrics.tooLarge, 1)
     await byteTier(store, { clock }).mset([{ key: 'a', value: 'x'.repeat(200) }])
@@ -424,7 +424,10 @@ describe('a tier of bytes', () => {
       /byteTier\.codec: expected a codec \(\{ name, encode, decode \}\) with a name of .*, received an object/,
     ],
     [{ compress: 'lzma' }, /byteTier\.compress: expected a compression that this runtime has, .* received "lzma" \(string\)/],
-    [{ maxBytes: 2 ** 33 }, /byteTier\.maxBytes: expected an integer from 1 to 4,294,967,295, received 8589934592 \(number\)/],
+    [
+      { maxValueBytes: 2 ** 33 },
+      /byteTier\.maxValueBytes: expected an integer from 1 to 4,294,967,295, received 8589934592 \(number\)/,
+    ],
     [{ generation: -1 }, /byteTier\.generation/],
     [{ compressAbove: '1' }, /byteTier\.compressAbove/],
     [{ name: 1 }, /byteTier\.name/],
