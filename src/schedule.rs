@@ -35,10 +35,22 @@ pub const UNLIMITED: u32 = u32::MAX;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Members {
     One(FlightId),
+    /// The last first: most are answered in their order, and so taken off the end.
     Group(Vec<FlightId>),
 }
 
 impl Members {
+    #[must_use]
+    pub fn group(flights: &[FlightId]) -> Self {
+        Self::Group(flights.iter().rev().copied().collect())
+    }
+
+    /// In their order.
+    pub fn iter(&self) -> impl Iterator<Item = FlightId> {
+        self.as_slice().iter().rev().copied()
+    }
+
+    /// The last first.
     #[must_use]
     pub fn as_slice(&self) -> &[FlightId] {
         match self {
@@ -56,8 +68,7 @@ impl Members {
             }
             Self::One(_) => Left::Others,
             Self::Group(flights) => {
-                // Most are answered in their order, so it is one of the first.
-                if let Some(at) = flights.iter().position(|&member| member == flight) {
+                if let Some(at) = flights.iter().rposition(|&member| member == flight) {
                     flights.remove(at);
                 }
                 if flights.is_empty() { Left::Nobody } else { Left::Others }

@@ -278,7 +278,7 @@ impl Engine {
                 match *chunk {
                     // A group of one is fetched by its own callback.
                     [flight] => self.enqueue(batch, Members::One(flight), false, now),
-                    _ => self.enqueue(batch, Members::Group(chunk.to_vec()), true, now),
+                    _ => self.enqueue(batch, Members::group(chunk), true, now),
                 }
             }
         }
@@ -324,7 +324,7 @@ impl Engine {
         let priority = members.as_slice().iter().filter_map(of).max().unwrap_or_default();
         let waiting = members.clone();
         // What a group's call waits for is what its first key waits for.
-        let stream = waiting.as_slice().first().and_then(|&first| self.flights.get(first)).map_or(NONE, |first| first.stream);
+        let stream = waiting.iter().next().and_then(|first| self.flights.get(first)).map_or(NONE, |first| first.stream);
         let call = self.schedule.enqueue(batch, stream, members, group, priority);
         let queue_timeout = self.batch(batch).terms.queue_timeout;
         if queue_timeout < Millis::FOREVER {

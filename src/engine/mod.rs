@@ -304,7 +304,7 @@ impl Engine {
             self.deadlines.cancel(queueing);
         }
         self.effects.push(how);
-        self.effects.extend(call.members.as_slice().iter().map(|flight| Effect::Member { flight: flight.0 }));
+        self.effects.extend(call.members.iter().map(|flight| Effect::Member { flight: flight.0 }));
     }
 
     fn start_call(&mut self, id: CallId, now: Instant) {
@@ -326,7 +326,7 @@ impl Engine {
             _ => {
                 let (place, generation) = (id.place, id.generation);
                 effects.push(Effect::StartGroup { place, generation, members: members.len() as u32 });
-                effects.extend(members.iter().map(|flight| Effect::Member { flight: flight.0 }));
+                effects.extend(call.members.iter().map(|flight| Effect::Member { flight: flight.0 }));
             }
         }
         for &member in members {
@@ -457,7 +457,7 @@ impl Engine {
             }
             return;
         }
-        let members = call.members.as_slice().to_vec();
+        let members: Vec<FlightId> = call.members.iter().collect();
         if self.batch(call.batch).terms.finish_orphans {
             // The callback goes on, for those who come later.
             return;
