@@ -3,8 +3,11 @@
  *
  * Our own, because what we ask is a ratio, and on a shared machine the speed drifts by more between two blocks of rounds than the
  * contenders differ. tinybench and mitata, the well-kept ones, finish one contender before they begin the next, so the drift goes
- * into the ratio; and below the median neither reports more than the minimum, though noise only ever adds time. Here every round
- * times each contender once, in an order drawn anew, so that all see the same machine, and each the leavings of all the others.
+ * into the ratio; and below the quartile neither reports more than the minimum, though noise only ever adds time. Here every round
+ * times each contender once, in an order drawn anew, so that all see the same machine.
+ *
+ * Before each sample comes as much work again that is not timed. A program has one library in use and not seven in turn: without it, each
+ * pays for the caches that the others have emptied, and one that takes 100 ns a key pays as much as one that takes 1,000.
  */
 
 /** One way of doing the work. `Input` is made anew for every call, outside of the timing. */
@@ -15,7 +18,10 @@ export interface Contender<Input> {
 }
 
 export interface Plan<Input> {
-  /** The same for every contender of a round, down to how its strings come about; never the same object. */
+  /**
+   * The same for every contender of a round, down to how its strings come about; never the same object. Calls are counted on from those
+   * before the sample.
+   */
   prepare(round: number, call: number): Input
   /** Throws where an answer is not the right one. Outside of the timing. */
   verify(answer: unknown, input: Input): void
@@ -51,7 +57,17 @@ export async function interleave<Input>(contenders: readonly Contender<Input>[],
 }
 
 async function sample<Input>(contender: Contender<Input>, plan: Plan<Input>, round: number): Promise<number> {
-  const inputs = Array.from({ length: plan.callsPerRound }, (_, call) => plan.prepare(round, call))
+  await work(contender, plan, round, 0)
+  return work(contender, plan, round, plan.callsPerRound)
+}
+
+async function work<Input>(
+  contender: Contender<Input>,
+  { callsPerRound, prepare, verify }: Plan<Input>,
+  round: number,
+  firstCall: number,
+): Promise<number> {
+  const inputs = Array.from({ length: callsPerRound }, (_, call) => prepare(round, firstCall + call))
   const answers = new Array<unknown>(inputs.length)
   const startMs = performance.now()
   for (let call = 0; call < inputs.length; call += 1) {
@@ -59,7 +75,7 @@ async function sample<Input>(contender: Contender<Input>, plan: Plan<Input>, rou
     answers[call] = answer instanceof Promise ? await answer : answer
   }
   const ns = ((performance.now() - startMs) * 1e6) / inputs.length
-  for (const [call, answer] of answers.entries()) plan.verify(answer, inputs[call] as Input)
+  for (const [call, answer] of answers.entries()) verify(answer, inputs[call] as Input)
   return ns
 }
 

@@ -1,0 +1,66 @@
+/**
+ * sluice beside its peers: what it costs. Prints tables with ratios, and the bars; writes a full run to results/ as JSON.
+ *
+ *     node --import tsx compare.ts [--only warm,cold] [--quick] [--check] [--traces folder] [--out file]      or: bun compare.ts …
+ *
+ * `--quick` takes a tenth of the rounds and no million entries: for trying, not for figures. `--check` exits with 1 where a bar does not
+ * hold. `--traces` has recorded traces, `*.txt.gz`, one key a line. `--out` says where the JSON goes, for a part or a quick run as well.
+ */
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { inChild } from './compare/child.ts'
+import { setting } from './compare/machine.ts'
+import { type Extent, print, printVerdicts, type Report, type Verdict, verdictsOf } from './compare/section.ts'
+import { SECTIONS } from './compare/sections.ts'
+import type { Results } from './results.ts'
+
+const { values: flags } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    check: { type: 'boolean', default: false },
+    traces: { type: 'string' },
+    out: { type: 'string' },
+  },
+})
+const names = flags.only?.split(',') ?? Object.keys(SECTIONS)
+const unknown = names.find((name) => !Object.hasOwn(SECTIONS, name))
+if (unknown !== undefined) throw new Error(`--only: expected some of ${Object.keys(SECTIONS).join(',')}, received ${unknown}`)
+const extent: Extent = { isQuick: flags.quick, traces: flags.traces && path.resolve(flags.traces) }
+
+const settingOf = setting()
+const sections: Record<string, Report & { readonly bars: readonly Verdict[] }> = {}
+for (const name of names) {
+  const report = await inChild<Report>('run.ts', [name, JSON.stringify(extent)])
+  sections[name] = { ...report, bars: verdictsOf(report) }
+  for (const table of report.tables) console.log(`${print(table)}\n`)
+}
+const results: Results = {
+  ...settingOf(),
+  command: `compare.ts ${process.argv.slice(2).join(' ')}`.trim(),
+  isQuick: extent.isQuick,
+  sections,
+}
+
+const verdicts = Object.values(sections).flatMap(({ bars }) => bars)
+if (verdicts.length > 0) console.log(`${printVerdicts(verdicts)}\n`)
+const { runtime, platform, processor, cores, load, date } = results
+console.log(`${runtime}, ${platform}, ${processor}, ${cores} cores, load ${load.join(' to ')}, ${date.slice(0, 10)}`)
+
+const isFull = flags.only === undefined && !flags.quick
+const ours = fileURLToPath(
+  new URL(`results/${date.slice(0, 10)}-${runtime.toLowerCase().replace(' ', '-')}.json`, import.meta.url),
+)
+const out = flags.out ?? (isFull ? ours : undefined)
+if (out !== undefined) {
+  mkdirSync(path.dirname(out), { recursive: true })
+  writeFileSync(out, `${JSON.stringify(results, undefined, 1)}\n`)
+  console.log(`Written to ${path.relative(process.cwd(), out)}`)
+}
+
+const failed = verdicts.filter(({ holds, isGoal }) => !holds && !isGoal)
+if (failed.length > 0) console.log(`${failed.length} of ${verdicts.length} bars do not hold`)
+if (flags.check && failed.length > 0) process.exitCode = 1

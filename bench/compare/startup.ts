@@ -1,0 +1,43 @@
+/** How long until the first answer: import, instantiate, one batch, each time in a new process. */
+
+import { LOW_QUANTILE } from '../harness.ts'
+import { inBareChild } from './child.ts'
+import { median } from './memory.ts'
+import { atMost, type Extent, type Report, round } from './section.ts'
+
+const NULL_RIVAL = 'empty module'
+const ROUNDS = 25
+const BAR_MS = 5
+
+export async function startup({ isQuick }: Extent): Promise<Report> {
+  const all = await inBareChild<string[]>('started.mjs', [])
+  // Ours first.
+  const names = ['sluice', ...all.filter((name) => name !== 'sluice')]
+  const times = new Map<string, number[]>(names.map((name) => [name, []]))
+  for (let round = 0; round < (isQuick ? 5 : ROUNDS); round += 1) {
+    for (const name of names) times.get(name)?.push(await inBareChild<number>('started.mjs', [name]))
+  }
+  const empty = median(times.get(NULL_RIVAL) ?? [])
+  const over = (figure: (of: readonly number[]) => number) =>
+    Object.fromEntries([...times].map(([name, ms]) => [name, round(figure(ms) - empty)]))
+  return {
+    tables: [
+      {
+        id: 'startup',
+        title: 'Import and first answer',
+        unit: `ms over an empty module (${empty.toFixed(1)})`,
+        digits: 1,
+        isTurned: true,
+        rows: [
+          { title: 'median', figures: over(median) },
+          { title: `${LOW_QUANTILE * 100} % quantile`, figures: over(low) },
+        ],
+      },
+    ],
+    verdicts: [atMost('Import and first batch over an empty module', median(times.get('sluice') ?? []) - empty, BAR_MS, 'ms')],
+  }
+}
+
+function low(ms: readonly number[]): number {
+  return ms.toSorted((a, b) => a - b)[Math.floor(LOW_QUANTILE * (ms.length - 1))] ?? Number.NaN
+}
