@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use sluice::adaptive::concurrency::Range;
 use sluice::config::Config;
 use sluice::engine::{Effect, Engine, Grouping, How, OVERLOADED, Terms, Wishes};
 use sluice::ids::{BatchId, CallId, FlightId, NONE};
@@ -26,6 +27,9 @@ struct World {
     now: f64,
     limit: usize,
     per_group: u32,
+    /// Its limit finds itself, and until then its source wants no calls.
+    adapts: bool,
+    paused_until: f64,
     rates: Vec<(f64, f64, f64, bool)>,
     /// Started and not ended: its flights without an answer, and its group.
     calls: HashMap<CallId, (Is, Vec<FlightId>, usize)>,
@@ -45,7 +49,11 @@ impl World {
         let limit = dice.of(&[1, 2, 3, usize::MAX]);
         let queue = dice.of(&[f64::INFINITY, f64::INFINITY, 5.0, 0.0]);
         let max_concurrency = if limit == usize::MAX { f64::INFINITY } else { limit as f64 };
-        let config = Config { max_concurrency, max_queue: queue, max_entries: 1.0, ttl: 0.0, ..CONFIG };
+        // It may find more or less than that, and pauses.
+        let adapts = dice.percent(30);
+        let adaptive = if adapts { Range { min: 1.0, max: 3.0, initial: 2.0 } } else { CONFIG.adaptive };
+        let limit = if adapts { limit.min(3) } else { limit };
+        let config = Config { max_concurrency, max_queue: queue, max_entries: 1.0, ttl: 0.0, adaptive, ..CONFIG };
         let mut engine = Engine::new(config, [seed, 1, 2]);
         let rates: Vec<(f64, f64, f64, bool)> = (0..dice.below(3))
             .map(|_| (dice.of(&[1.0, 3.0]), dice.of(&[10.0, 25.0]), dice.of(&[1.0, 4.0]), dice.percent(20)))
@@ -56,7 +64,23 @@ impl World {
         let per_group = dice.of(&[1, 2, u32::MAX]);
         let (calls, nested, group_of, open) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
         let (starts, waiting) = (Vec::new(), Vec::new());
-        Self { engine, dice, now: 0.0, limit, per_group, rates, calls, nested, group_of, open, starts, keys: 0, waiting }
+        Self {
+            engine,
+            dice,
+            now: 0.0,
+            limit,
+            per_group,
+            adapts,
+            paused_until: 0.0,
+            rates,
+            calls,
+            nested,
+            group_of,
+            open,
+            starts,
+            keys: 0,
+            waiting,
+        }
     }
 
     fn turn(&mut self, call: impl FnOnce(&mut Engine, Instant)) {
@@ -128,6 +152,7 @@ impl World {
                 Effect::StartOne { place, generation, flight } => {
                     let group = self.group_of[&FlightId(flight)];
                     self.starts.push((self.now, group));
+                    assert!(self.now >= self.paused_until, "a call starts in a pause");
                     let before = self.calls.insert(CallId { place, generation }, (Is::Running, vec![FlightId(flight)], group));
                     assert!(before.is_none(), "a call starts twice");
                 }
@@ -229,6 +254,13 @@ impl World {
             return self.turn(|engine, now| engine.ended(call, now));
         }
         let outcome = self.dice.of(&[VALUE, VALUE, FAILURE, RETRY]);
+        if outcome == FAILURE && self.dice.percent(50) {
+            let pause = self.dice.of(&[0.0, 7.0]);
+            if self.adapts {
+                self.paused_until = self.paused_until.max(self.now + pause);
+            }
+            self.turn(|engine, now| engine.overloaded(call, Millis(pause), now));
+        }
         for flight in members {
             self.turn(|engine, now| {
                 engine.settle(call, flight, outcome, now);
