@@ -137,6 +137,8 @@ class Generator {
       ...(random.chance(45) && { maxConcurrencyPerGroup: random.between(1, 2) }),
       ...(random.chance(45) && { rateLimit: random.list(1, 2, () => this.#rate()) }),
       ...(random.chance(35) && { maxQueue: random.pick([0, 1, 2, 4, 8]) }),
+      ...(random.chance(25) && { adaptiveConcurrency: { min: 1, max: random.between(1, 4), initial: random.between(1, 4) } }),
+      ...(random.chance(10) && { adaptiveBatchSize: true }),
     }
   }
 

@@ -231,7 +231,8 @@ export class History {
       this.violate('limit', `${what}, so ${running} callbacks of call ${asked.number} run, ${asked.limit} may`)
     // Without an engine there are no limits that calls share.
     if (this.#crashes >= CRASHES_MAX) return
-    const { maxConcurrency = Number.POSITIVE_INFINITY } = this.#config
+    const { maxConcurrency: given = Number.POSITIVE_INFINITY, adaptiveConcurrency } = this.#config
+    const maxConcurrency = Math.min(given, adaptiveConcurrency?.max ?? given)
     const ofAll = this.#inSlots(this.asked).length
     if (ofAll > maxConcurrency) this.violate('limit of all', `${what}, so ${ofAll} callbacks run, ${maxConcurrency} may`)
     if (ofAll === maxConcurrency) this.meet("limit: all of the processor's slots")

@@ -160,6 +160,8 @@ export interface RateSpec {
 export interface ConfigSpec {
   /** Of all batches together. */
   readonly maxConcurrency?: number
+  readonly adaptiveConcurrency?: { readonly min: number; readonly max: number; readonly initial: number }
+  readonly adaptiveBatchSize?: boolean
   readonly maxConcurrencyPerGroup?: number
   readonly rateLimit?: readonly RateSpec[]
   readonly maxQueue?: number

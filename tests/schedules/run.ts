@@ -171,7 +171,7 @@ class Runner implements World {
         isAborted,
         shares: options.deduplication ?? true,
         // What it finds stale is fetched by a batch of its own, with a limit of its own.
-        limit: (options.maxConcurrency ?? 5) * (refreshes ? 2 : 1),
+        limit: (options.maxConcurrency ?? config.adaptiveConcurrency?.max ?? 5) * (refreshes ? 2 : 1),
         limitPerGroup: options.maxConcurrencyPerGroup ?? config.maxConcurrencyPerGroup ?? FOREVER,
         groupOf: this.#groupOf(options),
         mixesHeads: options.groupingStrategy === 'custom' && options.group !== undefined,
@@ -477,5 +477,10 @@ class Runner implements World {
     const tiers = metrics.tiers.flatMap((tier) => Object.entries(tier)).map(([name, count]) => [`tier's ${name}`, count] as const)
     for (const [name, count] of [...Object.entries(metrics), ...tiers])
       if (typeof count === 'number' && count > 0) history.meet(`counted: ${name}`)
+    const { concurrency } = metrics
+    if (concurrency === undefined) return
+    history.meet(`adaptive: ${concurrency.reason}`)
+    const { min = 0, max = 0 } = this.#program.config.adaptiveConcurrency ?? {}
+    if (concurrency.limit < min || concurrency.limit > max) history.violate('adaptive', JSON.stringify(concurrency))
   }
 }

@@ -40,7 +40,7 @@ const TO_BE_MET = [
   // Limits that batches share are reached, by who waits and by who is refused.
   ...["limit: all of the processor's slots", "limit: all of a group's slots", "nested: in the processor's last slot"],
   ...['limit: a token as soon as it was there', 'limit: a token after a crash'],
-  ...['failed: RateLimitedError', 'failed: OverloadedError'],
+  ...['failed: RateLimitedError', 'failed: OverloadedError', 'adaptive: rejected'],
   ...['event: crash', 'rejected: EngineCrashError', 'close: drain', 'close: abort', 'rejected: ClosedError'],
 ]
 

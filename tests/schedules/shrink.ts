@@ -9,7 +9,7 @@ const OPTIONAL = new Set(
     'tags weight nested first extra take maxConcurrency groupingStrategy ungroupable deduplication',
     'maxBatchSize group onMissing groupFallbackLimit signal timeoutMs fetchTimeoutMs queueTimeoutMs',
     'failFast onOrphan progress isolation attempts cache staleWhileRevalidate staleIfError',
-    'maxConcurrencyPerGroup maxQueue rateLimit burst onLimit isByHead',
+    'maxConcurrencyPerGroup maxQueue rateLimit burst onLimit isByHead adaptiveConcurrency adaptiveBatchSize',
   ].flatMap((line) => line.split(' ')),
 )
 /** Lists that may be empty. */
