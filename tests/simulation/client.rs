@@ -3,38 +3,43 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use sluice::adaptive::concurrency::{Concurrency, Ending, Range};
-use sluice::time::{Instant, Millis};
-
+use crate::sluice::{Sluice, Started};
 use crate::world::{Dice, PHASE, TRIP, World};
 
 pub enum Limiter {
     Fixed(u32),
-    Adaptive(Concurrency),
+    Adaptive(Box<Sluice>),
     /// One more for each limit's worth of answers, half for each rejection, or call that takes six times as long as it should.
     Aimd(f64),
 }
 
 impl Limiter {
     pub fn adaptive() -> Self {
-        Self::Adaptive(Concurrency::new(Range { min: 1.0, max: 200.0, initial: 10.0 }))
+        Self::Adaptive(Box::new(Sluice::new()))
     }
 
     fn limit(&self) -> u32 {
         match self {
             Self::Fixed(limit) => *limit,
-            Self::Adaptive(found) => found.limit(),
+            Self::Adaptive(sluice) => sluice.limit(),
             Self::Aimd(limit) => *limit as u32,
         }
     }
 
-    fn ended(&mut self, took: f64, answered: bool, in_flight: u32, now: f64) {
+    /// Whether one more call is started now, besides those in flight.
+    fn start(&mut self, in_flight: usize) -> Option<Started> {
+        match self {
+            Self::Fixed(limit) if in_flight < *limit as usize => Some(Started::default()),
+            Self::Aimd(limit) if in_flight < *limit as usize => Some(Started::default()),
+            Self::Fixed(_) | Self::Aimd(_) => None,
+            Self::Adaptive(sluice) => sluice.start(),
+        }
+    }
+
+    fn ended(&mut self, call: Started, took: f64, answered: bool, now: f64) {
         match self {
             Self::Fixed(_) => {}
-            Self::Adaptive(found) => {
-                let ending = if answered { Ending::Answered } else { Ending::Dropped };
-                found.ended(Millis(took), ending, in_flight, Instant(now));
-            }
+            Self::Adaptive(sluice) => sluice.ended(call, answered, now),
             Self::Aimd(limit) if answered && took < 6.0 * TRIP => *limit = (*limit + 1.0 / *limit).min(200.0),
             Self::Aimd(limit) => *limit = (*limit / 2.0).max(1.0),
         }
@@ -59,13 +64,12 @@ pub fn run(world: World, mut limiter: Limiter, seed: u64) -> Vec<Trip> {
     let ms = |ns: u64| ns as f64 / 1e6;
     let trip_of = |ns: u64| (ms(ns) / TRIP) as usize;
     loop {
-        while calls.len() < limiter.limit() as usize {
+        while let Some(call) = limiter.start(calls.len()) {
             let (took, answered) = world.call(others, ms(now), &mut dice);
             others += u32::from(answered);
-            calls.push(Reverse((now + (took * 1e6) as u64, now, answered)));
+            calls.push(Reverse((now + (took * 1e6) as u64, now, answered, call)));
         }
-        let in_flight = calls.len() as u32;
-        let Reverse((end, began, answered)) = calls.pop().expect("a limit is at least 1");
+        let Reverse((end, began, answered, call)) = calls.pop().expect("a limit is at least 1");
         for trip in trips.iter_mut().take(trip_of(end)).skip(trip_of(now)) {
             trip.limit = f64::from(limiter.limit());
         }
@@ -77,6 +81,6 @@ pub fn run(world: World, mut limiter: Limiter, seed: u64) -> Vec<Trip> {
         } else {
             trip.rejected += 1.0;
         }
-        limiter.ended(ms(now - began), answered, in_flight, ms(now));
+        limiter.ended(call, ms(now - began), answered, ms(now));
     }
 }

@@ -1,4 +1,4 @@
-//! Adaptive concurrency in virtual time, beside all fixed limits and raw AIMD, in three worlds.
+//! Adaptive concurrency in virtual time, beside all fixed limits and raw AIMD, in three worlds: the whole engine, not its algorithm alone.
 //!
 //! What is compared is each phase of a world from the 50th round trip on, with the fixed limit that is best in that phase; what is said of the
 //! adaptive limit is the worst of all seeds. It also has to be there by then: to have reached its throughput in ten round trips one after another.
@@ -7,6 +7,7 @@
 //! looked at when the constants were chosen, and only says how many of the runs clear all bars.
 
 mod client;
+mod sluice;
 mod world;
 
 use std::io::{self, Write};
