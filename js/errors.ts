@@ -5,10 +5,10 @@
  * copies of the package (an ES module's and a CommonJS one in the same process).
  */
 
+import { BRAND, brand, type ErrorFamily } from './brand.js'
 import type { BatchOutcome } from './types.js'
 
-/** Which of the three families an error belongs to. */
-export type ErrorFamily = 'misuse' | 'fetch' | 'internal'
+export type { ErrorFamily } from './brand.js'
 
 /** What every error of ours has. */
 export interface SluiceErrorFields {
@@ -25,13 +25,6 @@ export const BULK_LOADER = 'the bulk loader'
 const fetcherOf = (groupKey: string): string =>
   groupKey === BULK_LOADER ? groupKey : `groupFetch of ${JSON.stringify(groupKey)}`
 
-interface Details {
-  key?: string | undefined
-  cause?: unknown
-}
-
-const BRAND = Symbol.for('sluice.error')
-
 /** The type every error of ours is an `instanceof`. Not thrown itself. */
 export abstract class SluiceError extends Error implements SluiceErrorFields {
   declare readonly code: string
@@ -42,15 +35,6 @@ export abstract class SluiceError extends Error implements SluiceErrorFields {
     if (this !== SluiceError) return Function.prototype[Symbol.hasInstance].call(this, value)
     return typeof value === 'object' && value !== null && BRAND in value
   }
-}
-
-/** Puts the fields that all of ours share onto an error of whatever base class. */
-function brand(error: Error, name: string, code: string, family: ErrorFamily, details: Details = {}): void {
-  const hidden = (value: unknown) => ({ value, enumerable: false, configurable: true, writable: true })
-  Object.defineProperties(error, { [BRAND]: hidden(true), name: hidden(name) })
-  Object.assign(error, { code, family })
-  if (details.key !== undefined) Object.assign(error, { key: details.key })
-  if ('cause' in details) Object.defineProperty(error, 'cause', hidden(details.cause))
 }
 
 /** A value of the wrong type was given. Nothing was done. */
