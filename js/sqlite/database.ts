@@ -7,8 +7,8 @@
  * A key is text where it is well-formed, else the bytes of its UTF-16 units: SQLite never takes the one for the other.
  */
 
-import { mkdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs'
-import { type Bindable, type Connection, type Driver, refusalOf, type Statement } from './drivers.js'
+import { renameSync, rmSync } from 'node:fs'
+import type { Bindable, Connection, Driver, Statement } from './drivers.js'
 import { SqliteError } from './errors.js'
 import { identityOf } from './location.js'
 
@@ -20,7 +20,7 @@ const SCHEMA = `
   CREATE TABLE entries (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL);
   CREATE TABLE times (id INTEGER PRIMARY KEY, used_at INTEGER NOT NULL, expires_at INTEGER, size INTEGER NOT NULL);
   CREATE INDEX times_used ON times (used_at);
-  CREATE INDEX times_expires ON times (expires_at) WHERE expires_at IS NOT NULL;
+  CREATE INDEX times_expires ON times (expires_at);
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${VERSION};`
 
@@ -38,9 +38,6 @@ const SETTINGS = `
 
 /** The longest that SQLite itself waits for a lock, as nothing else runs meanwhile. Beyond it, the store waits without blocking. */
 const BLOCKING_MS_MAX = 20
-/** So old a lock is of a process that is no more: it is held for a few renames. */
-const MOVING_MS_MAX = 10_000
-
 /** SQLite's own limit. */
 const PAGES_MAX = 2 ** 32 - 2
 
@@ -67,15 +64,15 @@ type Statements = Readonly<Record<keyof typeof STATEMENTS, Statement>>
 class Refused extends Error {
   readonly code: 'SQLITE_BUSY' | 'SQLITE_CORRUPT'
 
-  constructor(code: 'SQLITE_BUSY' | 'SQLITE_CORRUPT', cause?: unknown) {
-    super(code, { cause })
+  constructor(code: 'SQLITE_BUSY' | 'SQLITE_CORRUPT') {
+    super(code)
     this.code = code
   }
 }
 
 export class Database {
   readonly statements: Statements
-  readonly pageSize: number
+  readonly #pageSize: number
   readonly #connection: Connection
   readonly #file: string
   /** Which file it is. */
@@ -89,8 +86,8 @@ export class Database {
       connection.exec(`PRAGMA busy_timeout = ${BLOCKING_MS_MAX}`)
       prepareSchema(connection, file)
       connection.exec(SETTINGS)
-      this.pageSize = numberOf(connection, 'PRAGMA page_size')
-      connection.exec(`PRAGMA max_page_count = ${Math.min(PAGES_MAX, Math.floor(maxBytes / this.pageSize))}`)
+      this.#pageSize = numberOf(connection, 'PRAGMA page_size')
+      connection.exec(`PRAGMA max_page_count = ${Math.min(PAGES_MAX, Math.floor(maxBytes / this.#pageSize))}`)
       this.statements = prepareAll(connection)
       // Between the look at the file and its opening, another process may have moved it away.
       if (identity === undefined || identityOf(file) !== identity) throw new Refused('SQLITE_BUSY')
@@ -125,6 +122,12 @@ export class Database {
     }
   }
 
+  /** Bytes of the file's pages, and of those that are free. */
+  get size(): { readonly bytes: number; readonly free: number } {
+    const { pages, free } = this.statements.pages.get() ?? {}
+    return { bytes: Number(pages) * this.#pageSize, free: Number(free) * this.#pageSize }
+  }
+
   exec(sql: string): void {
     this.#connection.exec(sql)
   }
@@ -147,26 +150,16 @@ export function fromColumn(type: Bindable, bytes: Uint8Array): string {
   return Buffer.from(bytes).toString(type === 'text' ? 'utf8' : 'utf16le')
 }
 
-/** Moves `file` and its log to `.corrupt`, in place of what was moved there before. `identity` is the one that is meant. */
-export function moveAside(file: string, identity: string | undefined): void {
-  const lock = `${file}.moving`
-  try {
-    mkdirSync(lock)
-  } catch (error) {
-    if ((error as { code?: string }).code !== 'EEXIST') throw error
-    const since = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? 0
-    if (Date.now() - since > MOVING_MS_MAX) rmdirSync(lock)
-    throw new Refused('SQLITE_BUSY')
-  }
-  try {
-    if (identityOf(file) !== identity) return
-    for (const suffix of ['', '-wal']) rmSync(`${file}.corrupt${suffix}`, { force: true })
-    // The file last: while it is there, nobody begins a new one, which would find the log of the old one.
-    rmSync(`${file}-shm`, { force: true })
-    for (const suffix of ['-wal', '']) renameIfThere(`${file}${suffix}`, `${file}.corrupt${suffix}`)
-  } finally {
-    rmdirSync(lock)
-  }
+/**
+ * Moves `file` and its log to `.corrupt`, in place of what was moved there before, if `identity` is still what is there: another process may have been
+ * faster. Who has it open, or opens it in the midst of this, sees that it was moved.
+ */
+export function moveAside(file: string, identity: string): void {
+  if (identityOf(file) !== identity) return
+  for (const suffix of ['', '-wal']) rmSync(`${file}.corrupt${suffix}`, { force: true })
+  rmSync(`${file}-shm`, { force: true })
+  // The file last: while it is there, nobody begins a new one, which would find the log of the old one.
+  for (const suffix of ['-wal', '']) renameIfThere(`${file}${suffix}`, `${file}.corrupt${suffix}`)
 }
 
 function renameIfThere(from: string, to: string): void {
@@ -215,14 +208,8 @@ function numberOf(connection: Connection, sql: string): number {
 }
 
 function prepareAll(connection: Connection): Statements {
-  try {
-    const entries = Object.entries(STATEMENTS).map(([name, sql]) => [name, connection.prepare(sql)] as const)
-    return Object.fromEntries(entries) as Record<keyof typeof STATEMENTS, Statement>
-  } catch (error) {
-    if (refusalOf(error) !== undefined) throw error
-    // Statements that are right cannot be prepared: a table or column is not there.
-    throw new Refused('SQLITE_CORRUPT', error)
-  }
+  const entries = Object.entries(STATEMENTS).map(([name, sql]) => [name, connection.prepare(sql)] as const)
+  return Object.fromEntries(entries) as Record<keyof typeof STATEMENTS, Statement>
 }
 
 function isWellFormed(text: string): boolean {

@@ -75,26 +75,22 @@ function driverOf({ DatabaseSync, Database, default: Better }: Loaded): Driver {
 }
 
 /** What SQLite said no to, as far as that makes a difference. */
-export type Refusal = 'busy' | 'corrupt' | 'io'
+export type Refusal = 'busy' | 'corrupt' | 'readonly' | 'io'
 
-/** By name and by number: better-sqlite3 and bun:sqlite tell the one, node:sqlite the other, in its low byte. */
-const REFUSALS: Readonly<Record<string, Refusal>> = {
-  BUSY: 'busy',
-  5: 'busy',
-  LOCKED: 'busy',
-  6: 'busy',
-  CORRUPT: 'corrupt',
-  11: 'corrupt',
-  NOTADB: 'corrupt',
-  26: 'corrupt',
-  IOERR: 'io',
-  10: 'io',
-  CANTOPEN: 'io',
-  14: 'io',
-}
+/**
+ * By name and by number: better-sqlite3 and bun:sqlite tell the one, node:sqlite the other, in its low byte. Statements that are right go wrong, and
+ * constraints are violated that none of them can violate, only where tables are not as they were made.
+ */
+const REFUSALS: readonly (readonly [Refusal, names: RegExp, numbers: readonly number[]])[] = [
+  ['busy', /^SQLITE_(BUSY|LOCKED|PROTOCOL)/, [5, 6, 15]],
+  ['corrupt', /^SQLITE_(CORRUPT|NOTADB|ERROR|CONSTRAINT)/, [11, 26, 1, 19]],
+  ['readonly', /^SQLITE_READONLY/, [8]],
+  ['io', /^SQLITE_(IOERR|CANTOPEN)/, [10, 14]],
+]
 
 export function refusalOf(error: unknown): Refusal | undefined {
   const { code, errcode } = (error ?? {}) as { code?: unknown; errcode?: number }
-  const [, name] = /^SQLITE_([A-Z]+)/.exec(String(code)) ?? []
-  return REFUSALS[name ?? Number(errcode) & 0xff]
+  const [refusal] =
+    REFUSALS.find(([, names, numbers]) => names.test(String(code)) || numbers.includes(Number(errcode) & 0xff)) ?? []
+  return refusal
 }

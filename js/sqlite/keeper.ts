@@ -109,7 +109,8 @@ export class Keeper {
   #makeRoom(database: Database, bytesComing: number): void {
     const { leastUsed, oldest } = database.statements
     for (let step = 0; step < STEPS_MAX; step++) {
-      let excess = bytesInUse(database) + bytesComing - this.#threshold
+      const { bytes, free } = database.size
+      let excess = bytes - free + bytesComing - this.#threshold
       if (excess <= 0) return
       let rows = leastUsed.all(REMOVED_PER_STEP)
       // Only where the table of times has been damaged.
@@ -125,20 +126,14 @@ export class Keeper {
 
   /** Makes the file shorter, a little at a time, if it is longer than it may be. */
   #giveBack(database: Database): void {
-    const { pages, free } = database.statements.pages.get() ?? {}
-    if (Number(pages) * database.pageSize <= this.#maxBytes || Number(free) === 0) return
-    database.exec(`PRAGMA incremental_vacuum(${PAGES_GIVEN_BACK})`)
+    const { bytes, free } = database.size
+    if (bytes > this.#maxBytes && free > 0) database.exec(`PRAGMA incremental_vacuum(${PAGES_GIVEN_BACK})`)
   }
 }
 
 function removeRow({ statements: { removeAt, removeTimes } }: Database, id: number): void {
   removeAt.run(id)
   removeTimes.run(id)
-}
-
-function bytesInUse({ statements, pageSize }: Database): number {
-  const { pages, free } = statements.pages.get() ?? {}
-  return (Number(pages) - Number(free)) * pageSize
 }
 
 /** What the entry takes of the file: about, and rather more than less. */

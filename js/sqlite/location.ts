@@ -1,8 +1,8 @@
 /** Where the database is by convention of the platform, and whether what is there may be trusted. */
 
-import { chmodSync, closeSync, constants, fchmodSync, lstatSync, mkdirSync, openSync, type Stats } from 'node:fs'
+import { accessSync, chmodSync, closeSync, constants, fchmodSync, lstatSync, mkdirSync, openSync, type Stats } from 'node:fs'
 import { homedir } from 'node:os'
-import { isAbsolute, join } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import { SqliteError } from './errors.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -55,6 +55,17 @@ export function secureFile(file: string): void {
   if (stats === undefined) return create(file)
   assertPlain(file, stats)
   if ((stats.mode & 0o077) !== 0 && process.platform !== 'win32') chmodSync(file, FILE_MODE)
+}
+
+/** Whether `file` could be written, and the files beside it: then it is not for want of that if it cannot. */
+export function isWritable(file: string): boolean {
+  try {
+    accessSync(file, constants.W_OK)
+    accessSync(dirname(file), constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Which file is at this path, or nothing where there is none. */

@@ -8,7 +8,7 @@ import type { ByteEntry, ByteStore } from '../bytes/store.js'
 import { Database, fromColumn, moveAside, toColumn } from './database.js'
 import { type DriverName, loadDriver, refusalOf } from './drivers.js'
 import { Keeper } from './keeper.js'
-import { identityOf, secureDirectory, secureFile } from './location.js'
+import { identityOf, isWritable, secureDirectory, secureFile } from './location.js'
 
 export interface StoreOptions {
   readonly file: string
@@ -74,8 +74,8 @@ export class SqliteStore implements ByteStore {
     await this.#attempt('write', (database) =>
       database.transact('write', ({ remove, removeTimes }) => {
         for (const key of keys) {
-          const removed = remove.get(toColumn(key))
-          if (removed) removeTimes.run(removed.id as number)
+          // A second time only where the index has been damaged: what is removed must not be found again.
+          for (let row = remove.get(toColumn(key)); row; row = remove.get(toColumn(key))) removeTimes.run(row.id as number)
         }
       }),
     )
@@ -128,14 +128,16 @@ export class SqliteStore implements ByteStore {
         return work(this.#current(kind) ?? (await this.#opened()))
       } catch (error) {
         const refusal = refusalOf(error)
+        // One bit of its header says that a file is not to be written.
+        const isCorrupt = refusal === 'corrupt' || (refusal === 'readonly' && isWritable(this.#options.file))
         if (refusal === 'busy' && performance.now() < giveUpAt) await pause()
-        else if (refusal === 'corrupt' && !isRenewed) {
+        else if (isCorrupt && !isRenewed) {
           isRenewed = true
           this.#condemned ??= this.#database?.identity
           this.#drop()
         } else {
           // A connection that met a failing disk is not to be trusted: the next use opens another.
-          if (refusal === 'io' || refusal === 'corrupt') this.#drop()
+          if (refusal !== 'busy') this.#drop()
           throw error
         }
       }

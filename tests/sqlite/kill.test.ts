@@ -1,0 +1,149 @@
+/**
+ * A writer is killed at random, again and again: the database opens, every value is one that was being written, and none older than what was done.
+ *
+ * `SLUICE_KILLS` says how often, `SLUICE_SEED` where the random times come from.
+ */
+
+import '../support/strict.js'
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { sqliteStorage } from '../../js/sqlite/index.js'
+import { randomFrom, SEED } from '../faults/support.js'
+import { ROOT, rowsOf, scratch } from '../support/sqlite.js'
+
+const KILLS = Number(process.env.SLUICE_KILLS ?? 300)
+const VICTIM = path.join(ROOT, 'tests/sqlite/children/victim.mjs')
+const KEYS = Array.from({ length: 100 }, (_, at) => `key-${at}`)
+/** With room for all, and with less than there is to write, so that something leaves with each write. */
+const SIZES = [2 ** 30, 2 ** 20]
+/** Each on a file of its own, at the same time. */
+const CHAINS = 4
+const WRITING_MS_MAX = 40
+const STARTING_MS_MAX = 120
+
+test(`${KILLS} kills of a writer: no value that is wrong, or older than what was done; no database that does not open`, async (t) => {
+  t.diagnostic(`seed ${SEED}`)
+  const chains = await Promise.all(
+    Array.from({ length: CHAINS }, (_, chain) => {
+      const kills = Math.ceil((KILLS - chain) / CHAINS)
+      return killAgainAndAgain(
+        path.join(scratch(t), 'victim.db'),
+        kills,
+        SIZES[chain % SIZES.length] as number,
+        randomFrom(SEED + chain),
+      )
+    }),
+  )
+  const sum = (name: keyof Counts) => chains.reduce((total, counts) => total + counts[name], 0)
+  assert.equal(sum('kills'), KILLS)
+  assert.ok(sum('hits') > 0 && sum('writes') > KILLS)
+  console.log(`${KILLS} kills, ${sum('writes')} writes, ${sum('cut')} cut off, ${sum('hits')} values read`)
+})
+
+interface Counts {
+  kills: number
+  writes: number
+  /** Kills in the midst of a write. */
+  cut: number
+  hits: number
+}
+
+/** What may be read of a key. */
+interface Known {
+  /** The last write that was done, 0 for none. */
+  done: number
+  /** Those that were cut off since; any of them may have taken effect. */
+  readonly cut: Set<number>
+}
+
+async function killAgainAndAgain(
+  file: string,
+  kills: number,
+  maxBytes: number,
+  random: (bound: number) => number,
+): Promise<Counts> {
+  const known = new Map(KEYS.map((key): [string, Known] => [key, { done: 0, cut: new Set() }]))
+  const counts: Counts = { kills: 0, writes: 0, cut: 0, hits: 0 }
+  let nth = 1
+  for (let kill = 0; kill < kills; kill++) {
+    const log = await logOfVictim(file, nth, maxBytes, random)
+    for (const [begun, keys, isDone] of writesIn(log)) {
+      nth = begun + 1
+      counts.writes++
+      if (!isDone) counts.cut++
+      for (const key of keys) {
+        if (isDone) known.set(key, { done: begun, cut: new Set() })
+        else known.get(key)?.cut.add(begun)
+      }
+    }
+    counts.kills++
+    counts.hits += await check(file, known, maxBytes)
+  }
+  return counts
+}
+
+/** What a writer said until it was killed. */
+async function logOfVictim(file: string, nth: number, maxBytes: number, random: (bound: number) => number): Promise<string> {
+  const child: ChildProcess = spawn(process.execPath, [VICTIM, file, String(nth), String(maxBytes)], { cwd: ROOT })
+  let log = ''
+  let errors = ''
+  const isReady = new Promise<void>((resolve) => {
+    child.stdout?.setEncoding('utf8').on('data', (text) => {
+      log += text
+      resolve()
+    })
+    child.once('close', () => resolve())
+  })
+  child.stderr?.setEncoding('utf8').on('data', (text) => {
+    errors += text
+  })
+  const isClosed = new Promise((resolve) => child.once('close', resolve))
+  if (random(4) === 0) await delay(random(STARTING_MS_MAX))
+  else {
+    await isReady
+    await delay(random(WRITING_MS_MAX))
+  }
+  child.kill('SIGKILL')
+  await isClosed
+  assert.equal(errors.replaceAll(/^.*ExperimentalWarning.*\n.*\n/gm, ''), '')
+  assert.equal(child.signalCode, 'SIGKILL')
+  return log
+}
+
+function writesIn(log: string): [nth: number, keys: string[], isDone: boolean][] {
+  const done = new Set([...log.matchAll(/^< (\d+)\n/gm)].map(([, nth]) => Number(nth)))
+  return [...log.matchAll(/^> (\d+) (.+)\n/gm)].map(([, nth, keys = '']) => [Number(nth), keys.split(' '), done.has(Number(nth))])
+}
+
+/** Reads everything; answers how many values there were. */
+async function check(file: string, known: Map<string, Known>, maxBytes: number): Promise<number> {
+  const storage = sqliteStorage({ path: file, maxBytes })
+  const entries = await storage.mget(KEYS)
+  await storage.close()
+  assert.ok(!existsSync(`${file}.corrupt`), 'it was found corrupt')
+  assert.deepEqual(await rowsOf(file, 'PRAGMA quick_check'), await rowsOf(file, "SELECT 'ok' AS quick_check"))
+  let hits = 0
+  for (const [index, entry] of entries.entries()) {
+    const key = KEYS[index] as string
+    const { done, cut } = known.get(key) as Known
+    if (entry === undefined) {
+      // Removed, cut off, or gone for want of room; else it has been lost.
+      const mayBeGone = maxBytes < 2 ** 30 || done % 5 === 0 || [...cut].some((nth) => nth % 5 === 0)
+      assert.ok(mayBeGone, `${key} was written by ${done}, and is not there`)
+      continue
+    }
+    hits++
+    const value = entry.value as { key: string; nth: number; text: string }
+    assert.equal(value.key, key)
+    assert.equal(value.text.replaceAll(`${key} ${value.nth} `, ''), '')
+    assert.ok(
+      (value.nth === done && done % 5 !== 0) || cut.has(value.nth),
+      `${key} is of ${value.nth}, and ${done} was done since`,
+    )
+  }
+  return hits
+}
