@@ -41,6 +41,28 @@ const PARTS = {
     command: (seed, amount) => node(['tests/model/model.test.ts'], { SLUICE_SEED: seed, SLUICE_API_OPS: amount }),
     counts: /(?<operations>\d+) operations, \d+\/s/g,
   },
+  kills: {
+    amount: 10_000,
+    unit: 'kills',
+    perProcess: 2500,
+    threads: availableParallelism(),
+    command: (seed, amount) =>
+      node(['--test-name-pattern=F2 ', 'tests/faults/disk-kill.test.ts'], { SLUICE_SEED: seed, SLUICE_KILLS: amount }),
+    counts: /(?<kills>\d+) kills, (?<writes>\d+) writes, (?<cut>\d+) cut off, (?<values>\d+) values read/g,
+  },
+  flips: {
+    // As many as the file has bits, and a few twice.
+    amount: 100_000,
+    unit: 'flips',
+    perProcess: 25_000,
+    command: (seed, amount, nth) =>
+      node(['--test-name-pattern=F12 any one bit', 'tests/faults/disk-damage.test.ts'], {
+        SLUICE_SEED: seed,
+        SLUICE_FLIPS: amount,
+        SLUICE_FLIPS_FROM: nth * amount,
+      }),
+    counts: /(?<flips>\d+) flips of \d+ bits, (?<values>\d+) values read/g,
+  },
   faults: {
     // Times the soaks of `npm test`.
     amount: 10,
@@ -86,7 +108,7 @@ async function runPart(name, part) {
   const failed = []
   const work = async () => {
     for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
-      const { code, output, seconds } = await execute(part.command(job.seed, job.amount))
+      const { code, output, seconds } = await execute(part.command(job.seed, job.amount, job.nth))
       for (const { groups } of output.matchAll(part.counts)) {
         for (const [what, count] of Object.entries(groups)) counts[what] = (counts[what] ?? 0) + Number(count)
       }
@@ -120,6 +142,7 @@ function jobsOf({ amount, perProcess }) {
   const all = Math.ceil(amount * scale)
   const count = Math.ceil(all / perProcess)
   return Array.from({ length: count }, (_, nth) => ({
+    nth,
     seed: (firstSeed + nth * SEEDS_APART) % 2 ** 31,
     // Even, as the engine's tests halve it.
     amount: 2 * Math.ceil(all / count / 2),

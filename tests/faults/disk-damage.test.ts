@@ -26,6 +26,8 @@ let folder = ''
 /** The file after a close; the file and its log after a kill. */
 let whole: Buffer
 let withLog: { readonly file: Buffer; readonly log: Buffer }
+/** The file when the log has been copied to it. */
+let checkpointed: Buffer
 const fileOf = () => path.join(folder, 'damaged.db')
 
 before(async () => {
@@ -42,6 +44,7 @@ before(async () => {
   await storage.mset([...NEW].map(([key, value]) => ({ key, value })))
   withLog = { file: readFileSync(file), log: readFileSync(`${file}-wal`) }
   await storage.close()
+  checkpointed = readFileSync(file)
 })
 after(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -110,6 +113,22 @@ describe('damage', () => {
     for (let at = 0; at < log.length; at += 1 + random(16)) {
       await use(file, flipped(log, at * 8 + random(8)), `byte ${at} of the log`)
       await use(file, log.subarray(0, at), `${at} bytes of the log`)
+    }
+  })
+
+  test('F3 power that fails: sectors of the log lost, in any order, or pages of the file half written from it', async (t) => {
+    t.diagnostic(`seed ${SEED}`)
+    const random = randomFrom(SEED)
+    const { file, log } = withLog
+    for (let round = 0; round < 400; round++) {
+      // What was not synced may be there or not, sector by sector.
+      const torn = Buffer.from(log.subarray(0, random(4) === 0 ? random(log.length) : log.length))
+      for (let at = 0; at < torn.length; at += 512) if (random(3) === 0) torn.fill(0, at, Math.min(at + 512, torn.length))
+      await use(file, torn, `round ${round}`)
+      // While the log is copied to the file it is whole, as it is synced before; the file's sectors are old or new.
+      const mixed = Buffer.from(checkpointed)
+      for (let at = 0; at < file.length; at += 512) if (random(2) === 0) mixed.set(file.subarray(at, at + 512), at)
+      assert.equal(await use(mixed, log, `round ${round}`), KEYS.length)
     }
   })
 

@@ -4,8 +4,8 @@ import '../support/strict.js'
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test } from 'node:test'
-import { SEED } from '../faults/support.js'
 import { ROOT, rowsOf, run, scratch } from '../support/sqlite.js'
+import { SEED } from './support.js'
 
 const PROCESSES = 8
 const OPERATIONS = Number(process.env.SLUICE_OPERATIONS ?? 10_000)
@@ -19,7 +19,7 @@ interface Told {
   readonly errors: string[]
 }
 
-test(`${PROCESSES} processes, ${OPERATIONS} operations each: no wrong value, and no error`, async (t) => {
+test(`F18 ${PROCESSES} processes, ${OPERATIONS} operations each: no wrong value, and no error`, async (t) => {
   t.diagnostic(`seed ${SEED}`)
   const file = path.join(scratch(t), 'shared.db')
   const ended = await Promise.all(

@@ -6,14 +6,14 @@
 
 import '../support/strict.js'
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { sqliteStorage } from '../../js/sqlite/index.js'
-import { randomFrom, SEED } from '../faults/support.js'
-import { ROOT, rowsOf, scratch } from '../support/sqlite.js'
+import { type Ended, ROOT, rowsOf, run, scratch } from '../support/sqlite.js'
+import { randomFrom, SEED, SOAK } from './support.js'
 
 const KILLS = Number(process.env.SLUICE_KILLS ?? 300)
 const VICTIM = path.join(ROOT, 'tests/sqlite/children/victim.mjs')
@@ -24,8 +24,11 @@ const SIZES = [2 ** 30, 2 ** 20]
 const CHAINS = 4
 const WRITING_MS_MAX = 40
 const STARTING_MS_MAX = 120
+/** Of the system calls of a run, so many are killed at; with `SLUICE_SOAK`, each. */
+const CALLS_IN_CI = 24
+const noStrace = spawnSync('strace', ['-V']).status === 0 ? false : 'there is no strace'
 
-test(`${KILLS} kills of a writer: no value that is wrong, or older than what was done; no database that does not open`, async (t) => {
+test(`F2 F22 ${KILLS} kills of a writer: no value that is wrong, or older than what was done; no database that does not open`, async (t) => {
   t.diagnostic(`seed ${SEED}`)
   const chains = await Promise.all(
     Array.from({ length: CHAINS }, (_, chain) => {
@@ -44,6 +47,74 @@ test(`${KILLS} kills of a writer: no value that is wrong, or older than what was
   console.log(`${KILLS} kills, ${sum('writes')} writes, ${sum('cut')} cut off, ${sum('hits')} values read`)
 })
 
+test('F1 killed at a system call: at each that writes, syncs, cuts or removes, in a run that does all there is to do', {
+  skip: noStrace,
+}, async (t) => {
+  t.diagnostic(`seed ${SEED}`)
+  const folder = scratch(t)
+  const counted = await runUnderStrace(path.join(folder, 'counted.db'), undefined)
+  assert.deepEqual([counted.code, counted.stderr], [0, ''])
+  const calls = readFileSync(`${path.join(folder, 'counted.db')}.calls`, 'utf8')
+    .split('\n')
+    .filter((line) => /^\w+\(/.test(line)).length
+  assert.ok(calls > 30, `${calls} calls`)
+  const random = randomFrom(SEED)
+  const all = Array.from({ length: calls }, (_, at) => at + 1)
+  const chosen =
+    SOAK > 1
+      ? all
+      : Array.from(
+          { length: CALLS_IN_CI },
+          (_, nth) => 1 + Math.floor((nth * calls) / CALLS_IN_CI) + random(Math.floor(calls / CALLS_IN_CI)),
+        )
+  const queue = [...chosen]
+  const work = async () => {
+    for (let call = queue.shift(); call !== undefined; call = queue.shift()) {
+      const file = path.join(folder, `${call}.db`)
+      const { stdout, signal, code, stderr } = await runUnderStrace(file, call)
+      // Where the last one falls depends on a few writes that go together, or not.
+      assert.ok(
+        signal === 'SIGKILL' || (code === 0 && call > calls * 0.9),
+        `call ${call} of ${calls}: ${signal} ${code} ${stderr}`,
+      )
+      const known = knownOf()
+      for (const [begun, keys, isDone] of writesIn(stdout)) {
+        for (const key of keys) {
+          if (isDone) known.set(key, { done: begun, cut: new Set() })
+          else known.get(key)?.cut.add(begun)
+        }
+      }
+      // Twice: what the first one recovered is there for the second.
+      for (let opening = 0; opening < 2; opening++) await check(file, known, SIZES[0] as number)
+    }
+  }
+  await Promise.all([work(), work()])
+  console.log(`killed at ${chosen.length} of ${calls} system calls`)
+})
+
+/** Ends with the signal at the `call`th of the calls that change files; without one, notes them in `<file>.calls`. */
+function runUnderStrace(file: string, call: number | undefined): Promise<Ended> {
+  const paths = ['', '-wal', '-shm'].flatMap((suffix) => ['-P', file + suffix])
+  const calls = 'pwrite64,write,ftruncate,fsync,fdatasync,fallocate,unlink'
+  const injection = call === undefined ? [] : ['-e', `inject=${calls}:signal=KILL:when=${call}`]
+  return run([
+    'strace',
+    '-qq',
+    '-o',
+    `${file}.calls`,
+    ...paths,
+    '-e',
+    `trace=${calls}`,
+    ...injection,
+    process.execPath,
+    VICTIM,
+    file,
+    '1',
+    String(2 ** 30),
+    'steps',
+  ])
+}
+
 interface Counts {
   kills: number
   writes: number
@@ -60,13 +131,15 @@ interface Known {
   readonly cut: Set<number>
 }
 
+const knownOf = () => new Map(KEYS.map((key): [string, Known] => [key, { done: 0, cut: new Set() }]))
+
 async function killAgainAndAgain(
   file: string,
   kills: number,
   maxBytes: number,
   random: (bound: number) => number,
 ): Promise<Counts> {
-  const known = new Map(KEYS.map((key): [string, Known] => [key, { done: 0, cut: new Set() }]))
+  const known = knownOf()
   const counts: Counts = { kills: 0, writes: 0, cut: 0, hits: 0 }
   let nth = 1
   for (let kill = 0; kill < kills; kill++) {
