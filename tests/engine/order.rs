@@ -1,8 +1,9 @@
 //! What starts when: priority, ageing, deadlines, tries and their budget.
 
 use sluice::config::Config;
-use sluice::engine::{Effect, Engine, Outcome, Terms};
-use sluice::ids::{BatchId, CallId, FlightId};
+use sluice::engine::{Effect, Engine, Grouping, Outcome, Terms};
+use sluice::ids::{BatchId, CallId, FlightId, NONE};
+use sluice::rate::Rate;
 use sluice::retry::{BudgetConfig, RetryTerms};
 use sluice::time::Millis;
 
@@ -241,4 +242,69 @@ fn a_queued_call_that_nobody_waits_for_leaves_no_deadline_behind() {
     let opened = on.load(&["a", "b"], Terms { queue_timeout: Millis(30.0), ..TERMS });
     on.leave(opened.batch);
     assert!(on.engine.next_deadline().0.is_infinite());
+}
+
+/// Where batches meet, ever new ones that are more urgent are how a low one would starve.
+#[test]
+fn a_low_batch_is_overtaken_by_at_most_a_hundred_others_per_step_of_priority_wherever_they_meet() {
+    let ways = [(1.0, false, false), (f64::INFINITY, true, false), (f64::INFINITY, false, true), (1.0, true, true)];
+    for (max_concurrency, group, rate) in ways {
+        for steps in [1, 3] {
+            let mut on = Driver::new(Config { max_concurrency, ttl: 0.0, ..CONFIG });
+            if rate {
+                on.engine.add_rate(Rate::new(1.0, Millis(10.0), 1.0, false));
+            }
+            let ask = |on: &mut Driver, key: &str, priority: i32| -> (FlightId, Vec<Effect>) {
+                let terms = Terms { limit_per_group: if group { 1 } else { u32::MAX }, ..TERMS };
+                let opened = on.admit(&[key], &[priority], true, terms);
+                let flight = opened.flight(0);
+                let effects = on.turn(|engine, now| {
+                    let mut gates = Vec::new();
+                    if group {
+                        gates.push(engine.gate(NONE, b"group", now));
+                    }
+                    if rate {
+                        gates.push(engine.gate(0, b"", now));
+                    }
+                    if !gates.is_empty() {
+                        engine.limit(opened.batch, &gates, &[flight.0]);
+                    }
+                    engine.queue(opened.batch, &[flight], Grouping::None, 0, now);
+                });
+                (flight, effects)
+            };
+            let mut running = started(&ask(&mut on, "first", 0).1);
+            let (low, _) = ask(&mut on, "low", -steps);
+            let mut overtaken = 0;
+            loop {
+                ask(&mut on, &format!("high {overtaken}"), 0);
+                let (call, flight) = running.pop().expect("one runs");
+                running = started(&on.settle(call, flight, VALUE));
+                if running.is_empty() {
+                    running = started(&on.advance(on.engine.next_deadline().0));
+                }
+                assert_eq!(running.len(), 1);
+                if running[0].1 == low {
+                    break;
+                }
+                overtaken += 1;
+            }
+            assert_eq!(overtaken, 100 * steps, "{steps} steps, {:?}", (max_concurrency, group, rate));
+        }
+    }
+}
+
+/// The slot that a callback gives up while it waits for another is one that others get, before it goes on.
+#[test]
+fn callbacks_that_ask_again_and_again_starve_nobody() {
+    let mut on = Driver::new(Config { max_concurrency: 1.0, ttl: 0.0, ..CONFIG });
+    let greedy = call(&on.load(&["greedy"], TERMS).effects);
+    let waiting: Vec<FlightId> = ["a", "b", "c"].map(|key| on.load_with(&[key], &[-1], true, TERMS).flight(0)).to_vec();
+    for (time, next) in waiting.into_iter().enumerate() {
+        let nested = on.load(&[&format!("{time}")], Terms { parent: Some(greedy), ..TERMS });
+        let (call, flight) = started(&nested.effects)[0];
+        assert_eq!(flight, next, "its turn, time {time}");
+        let (call, flight) = started(&on.settle(call, flight, VALUE))[0];
+        assert_eq!(done(&on.settle(call, flight, VALUE))[..1], [nested.batch], "it goes on");
+    }
 }
