@@ -529,7 +529,10 @@ export interface BatchProcessorConfig {
   groupingStrategy?: GroupingStrategy | undefined
   /** Default 50. */
   maxBatchSize?: number | undefined
-  /** Group fetches get more keys while that makes the time per key less, at most `maxBatchSize`; fewer when it makes it more. Default `false`. */
+  /**
+   * Group fetches and bulk loads get more keys while that makes the time per key less, at most `maxBatchSize`; fewer when it makes it more. They
+   * begin with 8. Default `false`.
+   */
   adaptiveBatchSize?: boolean | undefined
   /**
    * Group fetches by prefix: of keys that are a name here or go on after it with a `:`, those that are missing are fetched in one call, whatever the

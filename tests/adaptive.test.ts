@@ -291,6 +291,18 @@ describe('adaptiveBatchSize', () => {
     assert.ok(world.source.groupCalls.every((call) => call.keys.length <= 60))
   })
 
+  test('is for bulk loads, too', async (t) => {
+    const { processor } = setUp(t, { adaptiveBatchSize: true })
+    const sizes: number[] = []
+    const keys = numbered(20)
+    const load = (asked: readonly string[]) => {
+      sizes.push(asked.length)
+      return asked
+    }
+    assert.deepEqual(await processor.loadMany(keys, load), keys)
+    assert.deepEqual(sizes, [8, 8, 4])
+  })
+
   test('is misuse unless it is a boolean', () => {
     const config = { adaptiveBatchSize: 5 } as unknown as BatchProcessorConfig
     assert.throws(() => new BatchProcessor(config), {

@@ -386,7 +386,7 @@ export const CONFIG_OPTIONS: readonly Declaration[] = [
     default: false,
     check: aBoolean,
     prose:
-      '`true`: group fetches get more keys while that makes the time per key less, and fewer when it makes it more; at most `maxBatchSize`.',
+      '`true`: group fetches and bulk loads get more keys while that makes the time per key less, and fewer when it makes it more, from 8 on; at most `maxBatchSize`.',
   },
   {
     name: 'groups',
