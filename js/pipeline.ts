@@ -101,7 +101,10 @@ export class Pipeline implements ResultListener {
   /** What `begin` would do. */
   plan(requests: Requests, options: Options): BatchPlan {
     const { keys } = verifyRequests(requests, this.config.maxKeyBytes)
-    return planOf(requests, this.foresee(keys, options), options, this.config.groups)
+    const actions = this.foresee(keys, options)
+    // As `adaptiveBatchSize` has found it.
+    const sizeMax = this.dispatcher.stats().batchSize || Number.POSITIVE_INFINITY
+    return planOf(requests, actions, options, this.config.groups, sizeMax)
   }
 
   /** What `begin` would do with each key. */

@@ -8,12 +8,13 @@ import type { BatchPlan, BatchRequest, PlannedRequest } from './types.js'
 /** The engine's words for what a request would meet. */
 export const ACTIONS: readonly PlannedRequest['action'][] = ['memory', 'stale', 'join', 'fetch']
 
-/** `actions[i]` is what `requests[i]` would do by itself. */
+/** `actions[i]` is what `requests[i]` would do by itself. No group gets more keys at once than `sizeMax`. */
 export function planOf(
   requests: readonly BatchRequest<unknown>[],
   actions: readonly PlannedRequest['action'][],
   options: ResolvedBatchOptions<never>,
   table: GroupTable,
+  sizeMax: number,
 ): BatchPlan {
   const begun = new Set<string>()
   const planned = requests.map(({ key }, index): PlannedRequest => {
@@ -30,7 +31,7 @@ export function planOf(
     const group = groupOf(key, options, table)
     if (group === undefined) continue
     const same = byGroup.get(group.name)
-    if (same === undefined) byGroup.set(group.name, { keys: [key], sizeMax: group.sizeMax })
+    if (same === undefined) byGroup.set(group.name, { keys: [key], sizeMax: Math.min(group.sizeMax, sizeMax) })
     else same.keys.push(key)
   }
   // What is left alone in its group, or its chunk of one, has its own callback.

@@ -214,6 +214,21 @@ describe('adaptiveConcurrency', () => {
     assert.equal(late.value, 'b')
   })
 
+  test('a processor that is closed in a pause leaves no timer', async (t) => {
+    const { processor, source, clock } = setUp(t, { adaptiveConcurrency: true })
+    const first = processor.getCachedDataBatchSettled(source.requests('a'))
+    await drained()
+    source.call(0).reject(failure({ retryAfterMs: 60_000 }))
+    await first
+    const waiting = watch(processor.getCachedData('b', source.fetch))
+    await drained()
+    const closed = processor.close({ timeoutMs: 100 })
+    await clock.advance(100)
+    await closed
+    assert.equal((waiting.reason as { code?: string }).code, 'ERR_CLOSED')
+    assert.equal(clock.timers, 0)
+  })
+
   test('says nothing in the metrics where it is off', async (t) => {
     const { processor } = setUp(t)
     const { concurrency, batchSize } = await processor.metrics()
@@ -289,6 +304,21 @@ describe('adaptiveBatchSize', () => {
     const small = await sizeAfter(world, 300, (keys) => 10 + keys * keys)
     assert.ok(small <= 8, String(small))
     assert.ok(world.source.groupCalls.every((call) => call.keys.length <= 60))
+  })
+
+  test('is what a plan says', async (t) => {
+    const { processor, source } = setUp(t, { adaptiveBatchSize: true })
+    const requests = source.requests(...numbered(20, 'a:b:'))
+    const { calls, groups } = await processor.plan(requests, { groupFetch: source.groupFetch })
+    assert.deepEqual([calls, groups.map(({ keys }) => keys.length)], [3, [8, 8, 4]])
+    const asked = processor.getCachedDataBatchSettled(requests, { groupFetch: source.groupFetch })
+    await drained()
+    assert.deepEqual(
+      source.groupCalls.map(({ keys }) => keys.length),
+      [8, 8, 4],
+    )
+    await finish(source)
+    await asked
   })
 
   test('is for bulk loads, too', async (t) => {

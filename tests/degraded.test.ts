@@ -38,6 +38,19 @@ async function drainedOften(): Promise<void> {
 
 const codeOf = (error: unknown): string => (error as SluiceError).code
 
+test('without an engine, batches begin as many callbacks as a limit that finds itself does', async (t) => {
+  const { processor, source } = await setUpDegraded(t, { adaptiveConcurrency: { initial: 2 } })
+  const asked = processor.getCachedDataBatch(source.requests('a', 'b', 'c', 'd', 'e'))
+  await drained()
+  while (source.running > 0) {
+    source.finish()
+    await drained()
+  }
+  await asked
+  assert.equal(source.runningMax, 2)
+  assert.equal((await processor.metrics()).concurrency, undefined)
+})
+
 describe('without an engine', () => {
   test('each key of a batch is fetched once, in order, never more at once than may be', async (t) => {
     for (const maxConcurrency of [1, 2, 5]) {
