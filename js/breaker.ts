@@ -1,5 +1,5 @@
 /**
- * The breakers of a processor's groups: a group whose fetches fail again and again is left alone for a while, and then tried by one call at a time
+ * The breakers of a processor's groups, and of its tiers: one that fails again and again is left alone for a while, and then tried by one call at a time
  * until one succeeds.
  */
 
@@ -34,10 +34,15 @@ export class Breakers {
   /** Whether the group is to be left alone, and why. If it is half open, who asks is the one to try, unless another did within the cool-down. */
   refuse(groupKey: string): { readonly error: unknown } | undefined {
     const breaker = this.#breakers.get(groupKey)
-    if (breaker === undefined || breaker.failures < this.#terms.failures) return undefined
+    if (breaker === undefined || !this.suspects(groupKey)) return undefined
     if (this.#now() < breaker.openUntil) return breaker
     breaker.openUntil = this.#now() + this.#terms.coolDownMs
     return undefined
+  }
+
+  /** Whether it is open, or half open: whatever is called is a trial. */
+  suspects(groupKey: string): boolean {
+    return (this.#breakers.get(groupKey)?.failures ?? 0) >= this.#terms.failures
   }
 
   succeeded(groupKey: string): void {

@@ -266,6 +266,20 @@ export class QueueFullError extends RangeError implements SluiceErrorFields {
   }
 }
 
+/** An operation of a storage tier failed. No read ever rejects with it: it is in events, and with `writes: 'strict'` the reason of a write. */
+export class StorageError extends Error implements SluiceErrorFields {
+  declare readonly code: 'ERR_STORAGE'
+  declare readonly family: 'fetch'
+  /** The tier's name. */
+  readonly tier: string
+
+  constructor(tier: string, what: string, cause: unknown) {
+    super(`the tier ${JSON.stringify(tier)} ${what}`)
+    brand(this, 'StorageError', 'ERR_STORAGE', 'fetch', { cause })
+    this.tier = tier
+  }
+}
+
 /** The engine crashed; a new one is in its place. What was cached in memory is gone, nothing else. */
 export class EngineCrashError extends Error implements SluiceErrorFields {
   declare readonly code: 'ERR_ENGINE_CRASHED'

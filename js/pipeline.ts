@@ -70,11 +70,11 @@ export class Pipeline implements ResultListener {
     this.events = events
     this.dispatcher = new Dispatcher(config, events, nested, this)
     this.#plain = new PlainFetcher(this.dispatcher)
-    this.tiers = new Tiers(config.storage, config.clock, config.storageTimeoutMs)
+    this.tiers = new Tiers(config.storage, config, events)
   }
 
   useStorage(storage: StorageInput): void {
-    this.tiers = new Tiers(storage, this.config.clock, this.config.storageTimeoutMs)
+    this.tiers = new Tiers(storage, this.config, this.events)
   }
 
   /**
@@ -91,11 +91,18 @@ export class Pipeline implements ResultListener {
     const { dispatcher } = this
     if (!dispatcher.ensureAlive()) return this.#plain.begin(asked.requests, asked.keys, options, settle, caller)
     return dispatcher.uninterrupted(() => {
-      const begun = this.#begin(asked, options, settle, caller)
+      const begun = this.#begin(asked, options, this.#waitingForWrites(settle), caller)
       // Before anybody is called, who may change what is to be refreshed.
       for (const refresh of this.#refreshes.splice(0)) refresh()
       return begun
     })
+  }
+
+  /** Where batches wait for their writes, `settle` hears of the end when the tiers have. */
+  #waitingForWrites(settle: Settle): Settle {
+    const { resolve } = settle
+    if (this.config.writes === 'background' || resolve === undefined) return settle
+    return { ...settle, resolve: (batch) => void this.tiers.flush().then(() => resolve(batch)) }
   }
 
   /** What `begin` would do. */

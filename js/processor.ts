@@ -15,6 +15,7 @@ import { LOAD_MANY_OPTIONS, LOADER_OPTIONS } from './options/declarations.js'
 import { readOptions, resolveBatchOptions, resolveConfig, splitSingle } from './options/resolve.js'
 import { aStorage } from './options/storage.js'
 import { Pipeline } from './pipeline.js'
+import type { TierFailure } from './storage/tiers.js'
 import { OutcomeStream } from './stream.js'
 import { matcherOf, verifyTarget } from './target.js'
 import type {
@@ -215,6 +216,7 @@ export class BatchProcessor {
     const { tiers, config } = this.#pipeline
     if (tiers.isEmpty) return
     const removed: string[] = []
+    const written: Promise<TierFailure>[] = []
     // Of several entries for a key the last one counts.
     for (const { key, value, ttl: given } of new Map(entries.map((entry) => [entry.key, entry])).values()) {
       // As the engine decides it for memory (`Config::ttl_of`).
@@ -222,10 +224,20 @@ export class BatchProcessor {
       const ttl = value === null && given !== 0 ? (config.negativeTtl ?? asked) : asked
       if (value === undefined || ttl === 0) removed.push(key)
       else
-        tiers.write(key, ttl === Number.POSITIVE_INFINITY ? { value } : { value, expiresAt: config.clock.wallNow() + ttl }, true)
+        written[0] = tiers.write(
+          key,
+          ttl === Number.POSITIVE_INFINITY ? { value } : { value, expiresAt: config.clock.wallNow() + ttl },
+          true,
+        )
     }
-    if (removed.length > 0) await tiers.delete(removed)
-    await tiers.flush()
+    if (removed.length > 0) written.push(tiers.delete(removed))
+    for (const done of written) await this.#told(done)
+  }
+
+  /** Waits until the tiers have been told. Throws what one of them failed with, where that is to be known. */
+  async #told(done: Promise<TierFailure>): Promise<void> {
+    const failure = await done
+    if (failure !== undefined && this.#pipeline.config.writes === 'strict') throw failure
   }
 
   /** Removes keys from memory and all tiers; loads in flight answer who waits for them, and are not stored. Answers how many memory had. */
@@ -234,7 +246,7 @@ export class BatchProcessor {
     const keys = typeof keyOrKeys === 'string' ? [keyOrKeys] : keyOrKeys
     verifyKeys(keys)
     const deleted = this.memory.mdelete(keys)
-    if (!this.#pipeline.tiers.isEmpty) await this.#pipeline.tiers.delete(keys)
+    await this.#told(this.#pipeline.tiers.delete(keys))
     return deleted
   }
 
@@ -251,7 +263,7 @@ export class BatchProcessor {
     }
     const { keys, count } = this.memory.invalidate(kind, value as string)
     const { tiers } = this.#pipeline
-    if (!tiers.isEmpty) await tiers.deleteMatching(keys, kind === 'tag' ? undefined : matcherOf(kind, value as string))
+    await this.#told(tiers.deleteMatching(keys, kind === 'tag' ? undefined : matcherOf(kind, value as string)))
     return count
   }
 
@@ -259,7 +271,7 @@ export class BatchProcessor {
   async clear(): Promise<void> {
     this.#ensureOpen()
     this.memory.clear()
-    await this.#pipeline.tiers.clear()
+    await this.#told(this.#pipeline.tiers.clear())
   }
 
   /** Counters since the processor was made, and gauges of now. */
@@ -279,13 +291,17 @@ export class BatchProcessor {
       concurrency: limit === 0 ? undefined : concurrency,
       batchSize: batchSize || undefined,
       groupBreakersOpened: dispatcher.breakers.opened,
-      tiers: tiers.metrics.map((tier) => ({ ...tier })),
+      tiers: tiers.metrics.map((tier, index) => ({ ...tier, own: { ...tiers.tiers[index]?.metrics } })),
     }
   }
 
   /** Calls `listener` at each event of this name. Answers how to stop that. Where there is `diagnostics_channel`, events are published as `sluice:<name>`, too. */
   on<Name extends keyof ProcessorEvents>(name: Name, listener: (event: ProcessorEvents[Name]) => void): () => void {
-    verify('on(name)', name, oneOf('stall', 'crash', 'groupBreakerOpen', 'refreshError', 'callbackError'))
+    verify(
+      'on(name)',
+      name,
+      oneOf('stall', 'crash', 'groupBreakerOpen', 'tierError', 'tierBreakerOpen', 'refreshError', 'callbackError'),
+    )
     verify('on(listener)', listener, aFunction)
     return this.#events.on(name, listener)
   }

@@ -6,6 +6,7 @@
  */
 
 import type { Clock } from './clock.js'
+import type { StorageError } from './errors.js'
 
 /** `high` is 1, `normal` is 0, `low` is -1; any integer from -1,000,000 to 1,000,000 says it finer. Higher starts sooner. */
 export type Priority = 'high' | 'normal' | 'low' | number
@@ -330,12 +331,16 @@ export interface Tier {
   clear?(): Promise<void> | void
   keys?(): AsyncIterable<string> | Iterable<string>
   close?(): Promise<void> | void
+  /** Counters of its own, which are shown with the processor's. */
+  readonly metrics?: object | undefined
 }
 
 /** An application's own storage of plain values; `valueTier` makes a tier of it. Whatever has these, with or without promises. */
 export interface ValueStorage {
   get?(key: string): unknown
   mget?(keys: readonly string[]): unknown
+  /** Asked where it answers `null`: whether that is the value. */
+  has?(key: string): unknown
   set?(key: string, value: unknown, ttl?: number): unknown
   mset?(entries: readonly { key: string; value: unknown; ttl?: number | undefined }[]): unknown
   delete?(key: string): unknown
@@ -394,6 +399,10 @@ export interface ProcessorEvents {
   crash: { readonly error: unknown; readonly degraded: boolean }
   /** A group's fetches failed too often in a row: for a while its keys are fetched by themselves. `error` is the last failure. */
   groupBreakerOpen: { readonly groupKey: string; readonly error: unknown }
+  /** An operation of a tier failed, or came too late. */
+  tierError: { readonly tier: string; readonly error: StorageError }
+  /** Reads, or writes, of a tier failed too often in a row: for a while there are none. `error` is the last failure. */
+  tierBreakerOpen: { readonly tier: string; readonly operations: 'reads' | 'writes'; readonly error: unknown }
   /** A refresh in the background failed; the entry stays as it is. */
   refreshError: { readonly key: string; readonly error: unknown }
   /** A callback that only listens (`onProgress`, a listener) threw. */
@@ -455,8 +464,12 @@ export interface ProcessorMetrics {
     readonly hits: number
     readonly misses: number
     readonly errors: number
+    /** Operations that were not tried, as too many had failed. */
+    readonly skipped: number
     readonly writes: number
     readonly deletes: number
+    /** The tier's own counters, if it has any. */
+    readonly own: object
   }[]
 }
 
@@ -579,6 +592,13 @@ export interface BatchProcessorConfig {
   storage?: StorageInput | undefined
   /** Deadline of one operation of a tier. Default 1,000. */
   storageTimeoutMs?: number | undefined
+  /** When a tier whose reads, or whose writes, fail is left alone by these. `false`: never. Default `{ failures: 5, coolDownMs: 10_000 }`. */
+  storageBreaker?: GroupBreakerOptions | false | undefined
+  /**
+   * Who waits for tiers to be written. `'background'` (default): `set`, `delete` and their like, and no batch. `'await'`: batches, too. `'strict'`: and
+   * what a tier did not take of `set`, `delete` and their like rejects them with a `StorageError`; memory has it, and loads never fail by it.
+   */
+  writes?: 'background' | 'await' | 'strict' | undefined
   /** Where time comes from; a virtual one in tests. Default: the runtime's clocks and timers. */
   clock?: Clock | undefined
 }

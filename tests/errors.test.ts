@@ -164,6 +164,7 @@ describe('every error of ours', () => {
     MissingResultError: [new sluice.MissingResultError('a', 'g'), 'ERR_MISSING_RESULT', 'fetch', Error],
     NotCachedError: [new sluice.NotCachedError('a'), 'ERR_NOT_CACHED', 'fetch', Error],
     QueueFullError: [new sluice.QueueFullError(2, 1, 2), 'ERR_QUEUE_FULL', 'misuse', RangeError],
+    StorageError: [new sluice.StorageError('disk', 'failed', 'why'), 'ERR_STORAGE', 'fetch', Error],
     EngineCrashError: [new sluice.EngineCrashError(new Error('trap')), 'ERR_ENGINE_CRASHED', 'internal', Error],
     WasmUnavailableError: [new sluice.WasmUnavailableError(new Error('csp')), 'ERR_WASM_UNAVAILABLE', 'internal', Error],
   }

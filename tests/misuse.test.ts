@@ -384,7 +384,8 @@ describe('storage that is none', () => {
 describe('on', () => {
   test('says what is wrong with the name or the listener', (t) => {
     const { processor } = setUp(t)
-    const names = "expected one of 'stall', 'crash', 'groupBreakerOpen', 'refreshError', 'callbackError'"
+    const names =
+      "expected one of 'stall', 'crash', 'groupBreakerOpen', 'tierError', 'tierBreakerOpen', 'refreshError', 'callbackError'"
     assertComplaint(
       thrownBy(() => processor.on('stalled' as never, () => {})),
       { message: `on(name): ${names}, received "stalled" (string)`, code: 'ERR_INVALID_OPTION', isRange: true },

@@ -208,6 +208,6 @@ describe('metrics()', () => {
     assert.ok(engineBytes >= 0)
     assert.deepEqual([concurrency, batchSize], [undefined, undefined])
     assert.ok(Object.values(counts).every((count) => count === 0))
-    assert.deepEqual(tiers, [{ name: 'disk', hits: 0, misses: 0, errors: 0, writes: 0, deletes: 0 }])
+    assert.deepEqual(tiers, [{ name: 'disk', hits: 0, misses: 0, errors: 0, skipped: 0, writes: 0, deletes: 0, own: {} }])
   })
 })

@@ -169,8 +169,8 @@ describe('several tiers', () => {
     await processor.delete('a')
     const { tiers } = await processor.metrics()
     assert.deepEqual(tiers, [
-      { name: 'near', hits: 1, misses: 2, errors: 0, writes: 1, deletes: 1 },
-      { name: 'far', hits: 1, misses: 1, errors: 0, writes: 1, deletes: 1 },
+      { name: 'near', hits: 1, misses: 2, errors: 0, skipped: 0, writes: 1, deletes: 1, own: {} },
+      { name: 'far', hits: 1, misses: 1, errors: 0, skipped: 0, writes: 1, deletes: 1, own: {} },
     ])
   })
 })

@@ -132,6 +132,55 @@ describe('valueTier', () => {
     assert.deepEqual([...kept.keys()], ['b'])
   })
 
+  test('in seconds removes what is older than that which lives less than one', async (t) => {
+    const kept = storage()
+    const { processor, clock } = setUp(t)
+    clock.jumpWall(Date.now() - clock.wallNow())
+    processor.initializeStorage(valueTier(kept, { ttlUnit: 's' }))
+    await processor.set('a', 'old', { ttl: 60_000 })
+    await processor.set('a', 'new', { ttl: 500 })
+    processor.memory.clear()
+    assert.equal(await processor.get('a'), undefined)
+    assert.equal(kept.size, 0)
+  })
+
+  for (const [what, answer] of [
+    ['get', undefined],
+    ['mget with an array', (keys: readonly string[], kept: Map<string, unknown>) => keys.map((key) => kept.get(key) ?? null)],
+    [
+      'mget with a Map',
+      (keys: readonly string[], kept: Map<string, unknown>) =>
+        new Map(keys.filter((key) => kept.has(key)).map((key) => [key, kept.get(key)])),
+    ],
+  ] as const) {
+    test(`takes null for a value where the storage has the key, by ${what}`, async (t) => {
+      const kept = storage()
+      const { processor } = setUp(t, {
+        storage: answer ? Object.assign(kept, { mget: (keys: string[]) => answer(keys, kept) }) : kept,
+      })
+      await processor.getCachedData('nothing', () => null)
+      await drained()
+      processor.memory.clear()
+      const outcomes = await processor.getCachedDataBatchSettled([unwanted('nothing'), ready('missing', null as never)])
+      assert.deepEqual(
+        outcomes.map(({ source }) => source),
+        ['storage', 'fetch'],
+      )
+    })
+  }
+
+  test('takes null for a miss where the storage cannot say', async (t) => {
+    const kept = storage([['a', null]])
+    const { processor } = setUp(t, {
+      storage: {
+        get: (key: string) => kept.get(key) ?? null,
+        set: (key: string, value: unknown) => kept.set(key, value),
+        delete: (key: string) => kept.delete(key),
+      },
+    })
+    assert.equal(await processor.getCachedData<unknown>('a', () => 'A'), 'A')
+  })
+
   test('passes clear and close on where there are such', async (t) => {
     const done: string[] = []
     const kept = {

@@ -504,6 +504,23 @@ export const CONFIG_OPTIONS: readonly Declaration[] = [
     prose: 'Deadline of one operation of a tier; past it, a read is a miss.',
   },
   {
+    name: 'storageBreaker',
+    type: '{ failures, coolDownMs } | false',
+    default: DEFAULT_GROUP_BREAKER,
+    defaultProse: '{ failures: 5, coolDownMs: 10_000 }',
+    check: aGroupBreaker,
+    prose:
+      'A tier of which so many reads, or so many writes, in a row failed has none of these for `coolDownMs`. Then one of them tries again, for which no batch waits. `false`: it is always asked.',
+  },
+  {
+    name: 'writes',
+    type: "'background' | 'await' | 'strict'",
+    default: 'background',
+    check: oneOf('background', 'await', 'strict'),
+    prose:
+      "Who waits until the tiers have been written: `set`, `delete` and their like alone; with `'await'` batches, too; with `'strict'`, `set`, `delete` and their like also reject with a `StorageError` where a tier has failed.",
+  },
+  {
     name: 'clock',
     type: 'Clock',
     default: undefined,

@@ -84,6 +84,8 @@ export interface ResolvedConfig {
   readonly maxKeyBytes: number
   readonly storage: StorageInput | undefined
   readonly storageTimeoutMs: number
+  readonly storageBreaker: ResolvedGroupBreaker
+  readonly writes: 'background' | 'await' | 'strict'
   readonly clock: Clock
   /** What a batch that gives no options does. */
   readonly batchDefaults: ResolvedBatchOptions
@@ -101,8 +103,10 @@ export function resolveConfig(config: BatchProcessorConfig = {}): ResolvedConfig
   resolved.clock ??= systemClock
   resolved.retryBudget = resolveFields(read.retryBudget as object | undefined, DEFAULT_RETRY_BUDGET)
   resolved.groups = new GroupTable(resolved.enableOptimizations ? (read.groups as Groups) : undefined)
-  const breaker = read.groupBreaker as object | false | undefined
-  resolved.groupBreaker = breaker === false ? NO_GROUP_BREAKER : resolveFields(breaker, DEFAULT_GROUP_BREAKER)
+  for (const name of ['groupBreaker', 'storageBreaker']) {
+    const breaker = read[name] as object | false | undefined
+    resolved[name] = breaker === false ? NO_GROUP_BREAKER : resolveFields(breaker, DEFAULT_GROUP_BREAKER)
+  }
   const range = read.adaptiveConcurrency as object | false | undefined
   const adaptive = range ? resolveFields(range, DEFAULT_ADAPTIVE_CONCURRENCY) : NO_ADAPTIVE_CONCURRENCY
   if (range) verify('config.adaptiveConcurrency.min', adaptive.min, anInteger(1, adaptive.max))

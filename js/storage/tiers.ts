@@ -3,7 +3,11 @@
  * a counter. What was removed or replaced is a miss at once, whatever a tier still says of it (`hidden.ts`).
  */
 
-import { type Clock, startTimer } from '../clock.js'
+import { Breakers } from '../breaker.js'
+import { startTimer } from '../clock.js'
+import { StorageError } from '../errors.js'
+import type { Events } from '../events.js'
+import type { ResolvedConfig } from '../options/resolve.js'
 import { isStorage } from '../options/storage.js'
 import type { StorageInput, Tier, TierEntry, ValueStorage } from '../types.js'
 import { everyKey, Hidden, type Removal } from './hidden.js'
@@ -16,9 +20,17 @@ export interface TierMetrics {
   misses: number
   /** Operations that threw, came too late, or answered something else than entries. */
   errors: number
+  /** Operations that were not tried, as too many had failed. */
+  skipped: number
   writes: number
   deletes: number
 }
+
+/** What a tier failed with, if one did. */
+export type TierFailure = StorageError | undefined
+
+/** Each has a breaker of its own: a tier that cannot be read is to be told what is deleted. */
+type Operations = 'reads' | 'writes'
 
 /** One operation of a tier, as it is done to all of them. */
 type Operation = (tier: Tier) => Promise<unknown> | unknown
@@ -33,28 +45,35 @@ interface Pending {
 export class Tiers {
   readonly tiers: readonly Tier[]
   readonly metrics: readonly TierMetrics[]
-  readonly #clock: Clock
-  readonly #timeoutMs: number
+  readonly #config: ResolvedConfig
+  readonly #events: Events
+  readonly #breakers: Breakers
   /** Of each tier, what is not to be read there. */
   readonly #hidden: readonly Hidden[]
   /** Of each tier, whether what it refused to remove is being removed again. */
   readonly #isMending: boolean[] = []
   /** The end of each tier's writes so far: they are done one after another, so that a delete comes after the write it undoes. */
-  readonly #writes: Promise<void>[]
+  readonly #writes: Promise<unknown>[]
   /** Written with the next turn of the event loop, all at once. */
   #pending = new Map<string, Pending>()
-  #flushing: Promise<void> | undefined
+  #flushing: Promise<TierFailure> | undefined
 
-  constructor(storage: StorageInput | undefined, clock: Clock, timeoutMs: number) {
+  constructor(storage: StorageInput | undefined, config: ResolvedConfig, events: Events) {
+    const { clock, storageBreaker } = config
     const list = storage === undefined ? [] : Array.isArray(storage) ? storage : [storage]
     this.tiers = list.map((item: Tier | ValueStorage) => {
       return isTier(item) ? item : tierOf(item, { name: 'storage', ttlUnit: 'ms' }, () => clock.wallNow())
     })
-    this.metrics = this.tiers.map(({ name }) => ({ name, hits: 0, misses: 0, errors: 0, writes: 0, deletes: 0 }))
+    this.metrics = this.tiers.map(({ name }) => ({ name, hits: 0, misses: 0, errors: 0, skipped: 0, writes: 0, deletes: 0 }))
     this.#hidden = this.tiers.map(() => new Hidden())
     this.#writes = this.tiers.map(() => Promise.resolve())
-    this.#clock = clock
-    this.#timeoutMs = timeoutMs
+    this.#config = config
+    this.#events = events
+    const now = (): number => clock.now()
+    this.#breakers = new Breakers(storageBreaker, now, (name, error) => {
+      const [operations, index] = name.split(' ') as [Operations, string]
+      events.emit('tierBreakerOpen', { tier: this.#nameOf(index), operations, error })
+    })
   }
 
   get isEmpty(): boolean {
@@ -85,32 +104,33 @@ export class Tiers {
 
   /**
    * Keeps the entry in all tiers, in the background; what is written in one burst goes out in one call. If it `replaces` what the tiers have, that is not
-   * read any more.
+   * read any more. Settles when the burst has been written, well or not.
    */
-  write(key: string, entry: TierEntry, replaces = false): void {
+  write(key: string, entry: TierEntry, replaces = false): Promise<TierFailure> {
     const before = this.#pending.get(key)
     this.#pending.set(key, { entry, replaces: replaces || before?.replaces === true })
     if (replaces) for (const hidden of this.#hidden) hidden.hide({ keys: [key], matches: undefined })
     this.#flushing ??= Promise.resolve().then(() => this.#flush())
+    return this.#flushing
   }
 
   /** Removes keys from all tiers. Settles when they have answered, well or not. */
-  async delete(keys: readonly string[]): Promise<void> {
+  delete(keys: readonly string[]): Promise<TierFailure> {
     for (const key of keys) this.#pending.delete(key)
     for (const metrics of this.metrics) metrics.deletes += keys.length
-    await this.#removeEverywhere({ keys, matches: undefined })
+    return this.#removeEverywhere({ keys, matches: undefined })
   }
 
   /** Removes `keys` from all tiers, and all that `matches` says yes to; a tier that cannot list its keys is not read for those until it has taken them anew. */
-  async deleteMatching(keys: readonly string[], matches: ((key: string) => boolean) | undefined): Promise<void> {
+  deleteMatching(keys: readonly string[], matches: ((key: string) => boolean) | undefined): Promise<TierFailure> {
     for (const key of keys) this.#pending.delete(key)
     for (const key of this.#pending.keys()) if (matches?.(key)) this.#pending.delete(key)
-    await this.#removeEverywhere({ keys, matches })
+    return this.#removeEverywhere({ keys, matches })
   }
 
-  async clear(): Promise<void> {
+  clear(): Promise<TierFailure> {
     this.#pending.clear()
-    await this.#removeEverywhere(everything())
+    return this.#removeEverywhere(everything())
   }
 
   /** Settles when all that was to be written has been, or has failed. */
@@ -121,24 +141,30 @@ export class Tiers {
 
   async close(): Promise<void> {
     await this.flush()
-    await Promise.all(this.tiers.map((_, index) => this.#run(index, (tier) => tier.close?.())))
+    await Promise.all(this.tiers.map((_, index) => this.#try(index, (tier) => tier.close?.())))
   }
 
-  #flush(): void {
+  #nameOf(index: number | string): string {
+    return (this.tiers[index as number] as Tier).name
+  }
+
+  async #flush(): Promise<TierFailure> {
     this.#flushing = undefined
     const pending = [...this.#pending]
     this.#pending = new Map()
-    if (pending.length === 0) return
+    if (pending.length === 0) return undefined
     const entries = pending.map(([key, { entry }]) => ({ key, ...entry }))
     const replaced = pending.filter(([, { replaces }]) => replaces).map(([key]) => key)
-    for (const [index, metrics] of this.metrics.entries()) {
-      metrics.writes += entries.length
-      void this.#mset(index, entries, replaced)
-    }
+    return firstOf(
+      this.metrics.map((metrics, index) => {
+        metrics.writes += entries.length
+        return this.#mset(index, entries, replaced)
+      }),
+    )
   }
 
   /** Writes entries to tier `index`. `replaced` are keys whose older entries are hidden there. */
-  async #mset(index: number, entries: readonly (TierEntry & { key: string })[], replaced: readonly string[]): Promise<void> {
+  #mset(index: number, entries: readonly (TierEntry & { key: string })[], replaced: readonly string[]): Promise<TierFailure> {
     const hidden = this.#hidden[index] as Hidden
     const keys = entries.map(({ key }) => key)
     const upTo = hidden.now
@@ -155,15 +181,15 @@ export class Tiers {
       if (isWell) hidden.show({ keys }, upTo)
       else hidden.keep({ keys: replaced, matches: undefined })
     }
-    await this.#enqueue(index, (tier) => tier.mset(entries), onEnd, onLate)
+    return this.#enqueue(index, (tier) => tier.mset(entries), onEnd, onLate)
   }
 
-  async #removeEverywhere(removal: Removal): Promise<void> {
-    await Promise.all(this.tiers.map((_, index) => this.#remove(index, removal)))
+  #removeEverywhere(removal: Removal): Promise<TierFailure> {
+    return firstOf(this.tiers.map((_, index) => this.#remove(index, removal)))
   }
 
   /** Removes from tier `index` what `removal` means; until that is done, and where it fails, it is not read there. */
-  async #remove(index: number, removal: Removal): Promise<void> {
+  #remove(index: number, removal: Removal): Promise<TierFailure> {
     const hidden = this.#hidden[index] as Hidden
     const upTo = hidden.hide(removal)
     const onEnd = (isWell: boolean): void => {
@@ -173,7 +199,7 @@ export class Tiers {
         else hidden.keepMatching(removal, upTo)
       } else hidden.keep(removal)
     }
-    await this.#enqueue(index, (tier) => removeFrom(tier, removal), onEnd)
+    return this.#enqueue(index, (tier) => removeFrom(tier, removal), onEnd)
   }
 
   /** Tries again what tier `index` refused to remove; not with each success of that, or two that fail in turn would never end. */
@@ -189,52 +215,85 @@ export class Tiers {
   }
 
   /** Does `operation` when what tier `index` was told before is done, and tells `onEnd` whether it went well. */
-  #enqueue(index: number, operation: Operation, onEnd: (isWell: boolean) => void, onLate?: () => () => void): Promise<void> {
+  #enqueue(
+    index: number,
+    operation: Operation,
+    onEnd: (isWell: boolean) => void,
+    onLate?: () => () => void,
+  ): Promise<TierFailure> {
     const done = (this.#writes[index] ?? Promise.resolve())
-      .then(() => this.#run(index, operation, onLate))
+      .then(() => this.#run(index, 'writes', operation, onLate))
       .then((result) => {
-        onEnd(result !== FAILED)
-        if (result === FAILED) return
+        const failure = result instanceof StorageError ? result : undefined
+        onEnd(failure === undefined)
         // What it refused before, it may do now; but for what `onEnd` knows to be settled.
-        this.#removeFailed(index)
+        if (failure === undefined) this.#removeFailed(index)
+        return failure
       })
     this.#writes[index] = done
     return done
   }
 
   async #mget(index: number, keys: readonly string[]): Promise<readonly (TierEntry | undefined)[]> {
-    const found = await this.#run(index, (tier) => tier.mget(keys))
-    const wallNow = this.#clock.wallNow()
-    if (Array.isArray(found) && found.length === keys.length) return found.map((entry) => validEntry(entry, wallNow))
-    const metrics = this.metrics[index]
-    if (found !== FAILED && metrics) metrics.errors++
-    return []
+    const isTrial = this.#breakers.suspects(`reads ${index}`)
+    const answer = this.#run(index, 'reads', async (tier) => {
+      const found: unknown = await tier.mget(keys)
+      if (!Array.isArray(found) || found.length !== keys.length)
+        throw new TypeError("mget did not answer an array of its keys' length")
+      return found
+    })
+    // Nobody waits for what has failed so often.
+    const found = isTrial ? undefined : await answer
+    const wallNow = this.#config.clock.wallNow()
+    return Array.isArray(found) ? found.map((entry) => validEntry(entry, wallNow)) : []
   }
 
-  /** Runs one operation up to its deadline. Answers `FAILED` for whatever goes wrong. `onLate` is called at the deadline; what it answers, if it ends after that. */
-  async #run(index: number, operation: Operation, onLate?: () => () => void): Promise<unknown> {
-    const tier = this.tiers[index]
-    if (tier === undefined) return FAILED
+  /** Runs one operation, unless the tier is left alone. Answers a `StorageError` for whatever goes wrong. */
+  async #run(index: number, operations: Operations, operation: Operation, onLate?: () => () => void): Promise<unknown> {
+    const name = `${operations} ${index}`
+    const refused = this.#breakers.refuse(name)
+    if (refused === undefined) {
+      const result = await this.#try(index, operation, onLate)
+      if (result instanceof StorageError) this.#breakers.failed(name, result)
+      else this.#breakers.succeeded(name)
+      return result
+    }
+    const metrics = this.metrics[index] as TierMetrics
+    metrics.skipped++
+    return new StorageError(metrics.name, 'is left alone for a while', refused.error)
+  }
+
+  /** Runs one operation up to its deadline. `onLate` is called at the deadline; what it answers, if it ends after that. */
+  async #try(index: number, operation: Operation, onLate?: () => () => void): Promise<unknown> {
+    const { clock, storageTimeoutMs } = this.#config
+    const name = this.#nameOf(index)
     let stopTimer: (() => void) | undefined
     let onEnd: (() => void) | undefined
     const deadline = new Promise((resolve) => {
-      stopTimer = startTimer(this.#clock, this.#timeoutMs, () => {
+      stopTimer = startTimer(clock, storageTimeoutMs, () => {
         onEnd = onLate?.()
-        resolve(FAILED)
+        resolve(new StorageError(name, `did not answer within ${storageTimeoutMs} ms`, undefined))
       })
     })
     // What comes after the deadline goes nowhere, a rejection included.
-    const answer = (async () => operation(tier))().catch(() => FAILED)
+    const answer = (async () => operation(this.tiers[index] as Tier))().catch(
+      (error: unknown) => new StorageError(name, 'failed', error),
+    )
     if (onLate !== undefined) void answer.then(() => onEnd?.())
     const result = await Promise.race([answer, deadline])
     stopTimer?.()
-    const metrics = this.metrics[index]
-    if (result === FAILED && metrics) metrics.errors++
+    if (result instanceof StorageError) {
+      const metrics = this.metrics[index] as TierMetrics
+      metrics.errors++
+      this.#events.emit('tierError', { tier: name, error: result })
+    }
     return result
   }
 }
 
-const FAILED = Symbol('failed')
+async function firstOf(failures: readonly Promise<TierFailure>[]): Promise<TierFailure> {
+  return (await Promise.all(failures)).find((failure) => failure !== undefined)
+}
 
 /** A removal of its own each time: it is told apart from others of its kind. */
 const everything = (): Removal => ({ keys: [], matches: everyKey })

@@ -15,7 +15,8 @@ type WriteEntry = TierEntry & { key: string }
 
 /**
  * A tier over `storage`, which has `mget` or `get`, `mset` or `set`, `mdelete` or `delete`, with or without promises. Its `mget` may answer an
- * array in the order of the keys or a Map; `undefined` and `null` are misses.
+ * array in the order of the keys or a Map; `undefined` is a miss. So is `null`, as many storages answer that for what they do not have, unless the
+ * storage, or the Map, says that it has the key.
  */
 export function valueTier(storage: ValueStorage, { name = 'storage', ttlUnit = 'ms' }: ValueTierOptions = {}): Tier {
   if (!isStorage(storage)) {
@@ -40,14 +41,20 @@ export function tierOf(storage: ValueStorage, { name, ttlUnit }: Required<ValueT
     async mget(keys) {
       const found = storage.mget ? await storage.mget(keys) : await Promise.all(keys.map((key) => storage.get?.(key)))
       const valueAt = found instanceof Map ? (index: number) => found.get(keys[index]) : elementOf(found, keys.length)
-      return keys.map((_, index) => {
-        const value = valueAt(index)
-        return value === undefined || value === null ? undefined : { value }
-      })
+      const holder = found instanceof Map ? found : storage
+      return Promise.all(
+        keys.map(async (key, index) => {
+          const value = valueAt(index)
+          return value === undefined || (value === null && (await holder.has?.(key)) !== true) ? undefined : { value }
+        }),
+      )
     },
     async mset(entries) {
-      // In seconds, what lives less than one would live for ever or not at all, by storage: it is not stored.
-      const lasting = entries.map((entry) => ({ entry, ttl: ttlOf(entry) })).filter(({ ttl }) => ttl !== 0)
+      // In seconds, what lives less than one would live for ever or not at all, by storage: it is not stored, and what is there is older.
+      const all = entries.map((entry) => ({ entry, ttl: ttlOf(entry) }))
+      const lasting = all.filter(({ ttl }) => ttl !== 0)
+      if (lasting.length < all.length) await tier.mdelete(all.filter(({ ttl }) => ttl === 0).map(({ entry }) => entry.key))
+      if (lasting.length === 0) return
       if (storage.mset) await storage.mset(lasting.map(({ entry, ttl }) => withTtl(entry, ttl)))
       else await Promise.all(lasting.map(({ entry, ttl }) => storage.set?.(entry.key, entry.value, ttl)))
     },

@@ -3,6 +3,7 @@
 import '../support/strict.js'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { byteTier } from '../../js/bytes/index.js'
 import { BatchProcessor, type ValueStorage, valueTier } from '../../js/index.js'
 import { assertQuiescent } from '../support/quiescence.js'
 import { setUp, watch } from '../support/set-up.js'
@@ -111,6 +112,32 @@ describe('two clocks', () => {
       assert.equal(tier.kept.get('a')?.expiresAt, expiresAt)
     }
     await clock.advance(100)
+    assert.equal(await processor.get('a'), undefined)
+  })
+
+  test('D3 a wall clock that was set back does not prolong what a tier of bytes has', async (t) => {
+    const kept = new Map<string, Uint8Array>()
+    const { clock, processor } = setUp(t)
+    const tier = byteTier(
+      {
+        mget: (keys) => keys.map((key) => kept.get(key)),
+        mset: (entries) => {
+          for (const { key, bytes } of entries) kept.set(key, bytes)
+        },
+        mdelete: () => {},
+      },
+      { clock },
+    )
+    processor.initializeStorage(tier)
+    await processor.set('a', 'A', { ttl: 1000 })
+    // A little: no longer than it was given.
+    clock.jumpWall(-30_000)
+    processor.memory.clear()
+    assert.equal(await processor.get('a'), 'A')
+    assert.equal(processor.memory.remainingTtl('a'), 1000)
+    // By far: nobody knows how old it is.
+    clock.jumpWall(-3_600_000)
+    processor.memory.clear()
     assert.equal(await processor.get('a'), undefined)
   })
 
