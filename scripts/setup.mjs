@@ -54,35 +54,42 @@ export async function ensureInstalled(folder = '.') {
   await runNpm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd })
 }
 
-/**
- * Compiles better-sqlite3, on which `sluice/sqlite` is tested where Node has no SQLite of its own. That takes a minute, so the result is kept for the next
- * installation of the same version. The headers are those beside this Node, if there are any, so that none are fetched.
- */
+/** What `sluice/sqlite` is tested on: Node's own SQLite, or where it has none, better-sqlite3. */
 export async function ensureSqlite() {
-  if (process.getBuiltinModule?.('node:sqlite') !== undefined || isCompiled()) return
-  const folder = path.join(root, 'node_modules/better-sqlite3')
-  const addon = path.join(folder, 'build/Release/better_sqlite3.node')
-  const { version } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'))
-  const name = ['better-sqlite3', version, process.versions.modules, process.platform, process.arch].join('-')
-  const kept = path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'sluice-development', `${name}.node`)
+  if (process.getBuiltinModule?.('node:sqlite') === undefined) {
+    await ensureAddon('.', 'better-sqlite3', 'better_sqlite3.node', "new (require('better-sqlite3'))(':memory:')")
+  }
+}
+
+/** What `bench/disk.ts` compares it with needs this one. */
+export const ensureSqliteOfPeers = () => ensureAddon('bench', 'sqlite3', 'node_sqlite3.node', "require('sqlite3')")
+
+/**
+ * Compiles a package's addon, unless `program` runs, which uses it. That takes a minute, so the result is kept for the next installation of the same version. The headers are those beside this
+ * Node, if there are any, so that none are fetched.
+ */
+async function ensureAddon(folder, name, file, program) {
+  const cwd = path.join(root, folder)
+  // Another process: an addon that could not be loaded cannot be loaded again in the same one.
+  const works = () => spawnSync(process.execPath, ['--eval', program], { cwd, stdio: 'ignore' }).status === 0
+  if (works()) return
+  const installed = path.join(cwd, 'node_modules', name)
+  const addon = path.join(installed, 'build/Release', file)
+  const { version } = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8'))
+  const cache = path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'sluice-development')
+  const kept = path.join(cache, `${[name, version, process.versions.modules, process.platform, process.arch].join('-')}.node`)
   if (existsSync(kept)) {
     mkdirSync(path.dirname(addon), { recursive: true })
     copyFileSync(kept, addon)
-    if (isCompiled()) return
+    if (works()) return
   }
-  console.log('Compiling better-sqlite3')
+  console.log(`Compiling ${name}`)
   const prefix = path.dirname(path.dirname(realpathSync(process.execPath)))
   if (existsSync(path.join(prefix, 'include/node/node_api.h'))) process.env.npm_config_nodedir ??= prefix
-  await runNpm(['rebuild', 'better-sqlite3', '--loglevel=error'])
-  mkdirSync(path.dirname(kept), { recursive: true })
+  await runNpm(['rebuild', name, '--loglevel=error'], { cwd })
+  mkdirSync(cache, { recursive: true })
   copyFileSync(addon, `${kept}.${process.pid}`)
   renameSync(`${kept}.${process.pid}`, kept)
-}
-
-/** Asked of another process: an addon that could not be loaded cannot be loaded again in the same one. */
-function isCompiled() {
-  const program = "new (require('better-sqlite3'))(':memory:')"
-  return spawnSync(process.execPath, ['--eval', program], { cwd: root, stdio: 'ignore' }).status === 0
 }
 
 /** Builds dist/ unless it is newer than its sources. */

@@ -1,7 +1,8 @@
 /**
  * What is read and written, and what has to leave for it: what has expired, then what was used least recently.
  *
- * A use is not written when it happens: uses are gathered, and noted with the next write or upkeep, in a table of small rows.
+ * A use is not written when it happens: uses are gathered, and noted with the next write or upkeep, in a table of small rows. While less than half of the
+ * room is taken they are not noted at all, as nothing will have to leave soon: who only reads then writes nothing.
  */
 
 import type { ByteEntry } from '../bytes/store.js'
@@ -43,14 +44,15 @@ export class Keeper {
   }
 
   read(database: Database, keys: readonly string[]): (Uint8Array | undefined)[] {
-    return database.transact('read', ({ find }) =>
-      keys.map((key) => {
+    return database.transact('read', ({ find }) => {
+      const isNoting = bytesInUse(database) > this.#threshold / 2
+      return keys.map((key) => {
         const row = find.get(toColumn(key))
         if (!row) return undefined
-        if (this.#used.size < USED_MAX) this.#used.add(row.id as number)
+        if (isNoting && this.#used.size < USED_MAX) this.#used.add(row.id as number)
         return row.bytes as Uint8Array
-      }),
-    )
+      })
+    })
   }
 
   /** What is written in one transaction each. */
@@ -109,8 +111,7 @@ export class Keeper {
   #makeRoom(database: Database, bytesComing: number): void {
     const { leastUsed, oldest } = database.statements
     for (let step = 0; step < STEPS_MAX; step++) {
-      const { bytes, free } = database.size
-      let excess = bytes - free + bytesComing - this.#threshold
+      let excess = bytesInUse(database) + bytesComing - this.#threshold
       if (excess <= 0) return
       let rows = leastUsed.all(REMOVED_PER_STEP)
       // Only where the table of times has been damaged.
@@ -134,6 +135,10 @@ export class Keeper {
 function removeRow({ statements: { removeAt, removeTimes } }: Database, id: number): void {
   removeAt.run(id)
   removeTimes.run(id)
+}
+
+function bytesInUse({ size: { bytes, free } }: Database): number {
+  return bytes - free
 }
 
 /** What the entry takes of the file: about, and rather more than less. */

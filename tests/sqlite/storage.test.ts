@@ -125,17 +125,14 @@ describe('time', () => {
     )
   })
 
-  test('and by the upkeep of a process that only reads', async (t) => {
-    const storage = setUpStorage(t)
-    await storage.mset([
-      { key: 'short', value: 1, expiresAt: Date.now() + 1 },
-      { key: 'long', value: 2 },
-    ])
+  test('and by the upkeep of a process that only reads, where room is short', async (t) => {
+    const storage = setUpStorage(t, { maxBytes: MIB })
+    await storage.mset([...entriesOf(0, 400), { key: 'short', value: 1, expiresAt: Date.now() + 1 }])
     await delay(5)
     await storage.close()
-    await storage.mget(['long'])
+    await storage.mget(['key 0'])
     await storage.close()
-    assert.equal((await rowsOf(storage.path, 'SELECT id FROM times')).length, 1)
+    assert.equal((await rowsOf(storage.path, 'SELECT id FROM times')).length, 400)
   })
 
   test('nothing is kept for longer than the ttl, nor for longer than it says itself', async (t) => {
@@ -181,18 +178,23 @@ describe('room', () => {
     assert.equal((await rowsOf(storage.path, 'SELECT id FROM times')).length, kept.size)
   })
 
-  test('reading writes nothing: uses are gathered, and noted together', async (t) => {
-    const storage = setUpStorage(t)
-    await storage.mset(entriesOf(0, 100))
-    const log = `${storage.path}-wal`
-    const before = readFileSync(log)
-    await delay(2)
-    for (let round = 0; round < 20; round++) await storage.mget(entriesOf(0, 10).map(({ key }) => key))
-    assert.deepEqual(readFileSync(log), before)
-    await storage.mset([{ key: 'another', value: 1 }])
-    const latest = 'SELECT id FROM times WHERE used_at = (SELECT max(used_at) FROM times)'
-    assert.equal((await rowsOf(storage.path, latest)).length, 11)
-  })
+  for (const [what, maxBytes, noted] of [
+    ['noted together, where room is short', MIB, 11],
+    ['not noted, where there is plenty', 100 * MIB, 1],
+  ] as const) {
+    test(`reading writes nothing: uses are ${what}`, async (t) => {
+      const storage = setUpStorage(t, { maxBytes })
+      await storage.mset(entriesOf(0, 400))
+      const log = `${storage.path}-wal`
+      const before = readFileSync(log)
+      await delay(2)
+      for (let round = 0; round < 20; round++) await storage.mget(entriesOf(0, 10).map(({ key }) => key))
+      assert.deepEqual(readFileSync(log), before)
+      await storage.mset([{ key: 'another', value: 1 }])
+      const latest = 'SELECT id FROM times WHERE used_at = (SELECT max(used_at) FROM times)'
+      assert.equal((await rowsOf(storage.path, latest)).length, noted)
+    })
+  }
 
   test('what nothing can make room for is not kept, and what it was to replace is gone', async (t) => {
     const storage = setUpStorage(t, { maxBytes: MIB })
