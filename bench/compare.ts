@@ -9,13 +9,12 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { inChild } from './compare/child.ts'
 import { setting } from './compare/machine.ts'
 import { type Extent, print, printVerdicts, type Report, type Verdict, verdictsOf } from './compare/section.ts'
 import { SECTIONS } from './compare/sections.ts'
-import type { Results } from './results.ts'
+import { fileOf, type Results } from './results.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -51,10 +50,7 @@ const { runtime, platform, processor, cores, load, date } = results
 console.log(`${runtime}, ${platform}, ${processor}, ${cores} cores, load ${load.join(' to ')}, ${date.slice(0, 10)}`)
 
 const isFull = flags.only === undefined && !flags.quick
-const ours = fileURLToPath(
-  new URL(`results/${date.slice(0, 10)}-${runtime.toLowerCase().replace(' ', '-')}.json`, import.meta.url),
-)
-const out = flags.out ?? (isFull ? ours : undefined)
+const out = flags.out ?? (isFull ? fileOf(results) : undefined)
 if (out !== undefined) {
   mkdirSync(path.dirname(out), { recursive: true })
   writeFileSync(out, `${JSON.stringify(results, undefined, 1)}\n`)

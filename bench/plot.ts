@@ -7,16 +7,15 @@
  * Without a file, the latest of results/. Each plot has its own background and both themes within, by the reader's `prefers-color-scheme`.
  */
 
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse, View } from 'vega'
 import { compile, type TopLevelSpec } from 'vega-lite'
 import type { Table } from './compare/section.ts'
 import { LOW_QUANTILE } from './harness.ts'
-import type { Results } from './results.ts'
+import { latest, read } from './results.ts'
 
-const RESULTS = new URL('results/', import.meta.url)
 const PLOTS = new URL('../docs/plots/', import.meta.url)
 
 /** Light, and what it becomes in the dark. */
@@ -35,6 +34,7 @@ type Colour = keyof typeof COLOURS
 
 const HEIGHT = 300
 const PANEL = 185
+const LABEL = 12
 const LOG = { type: 'log', nice: false, padding: 6 } as const
 /** What the axes say: a grid of all nine parts of each decade would hide the lines. */
 const NS = [1, 10, 100, 1_000].flatMap((decade) => [50 * decade, 100 * decade, 200 * decade])
@@ -60,8 +60,7 @@ const HITS: readonly Line[] = [
   { column: 'lru', label: 'LRU', colour: 'orange' },
 ]
 
-const [file = latest()] = process.argv.slice(2)
-const results = JSON.parse(readFileSync(file, 'utf8')) as Results
+const results = read(process.argv[2] ?? latest())
 const taken = `${results.runtime}, ${results.platform}, ${results.cores} shared cores, ${results.date.slice(0, 10)}`
 mkdirSync(PLOTS, { recursive: true })
 for (const [name, id, draw] of [
@@ -74,13 +73,6 @@ for (const [name, id, draw] of [
   else await render(name, draw(table))
 }
 
-function latest(): string {
-  const files = readdirSync(RESULTS).filter((name) => /node.*\.json$/.test(name))
-  const last = files.sort().at(-1)
-  if (last === undefined) throw new Error('results/ has no run on Node: run compare.ts first')
-  return fileURLToPath(new URL(last, RESULTS))
-}
-
 function tables(): readonly Table[] {
   return Object.values(results.sections).flatMap((section) => section.tables)
 }
@@ -91,6 +83,9 @@ function cost({ title: heading, rows }: Table, x: string, title: string): TopLev
     COSTS.map(({ column, label }) => ({ x: at?.[x] as number, y: figures[column], label })),
   )
   const xs = rows.map(({ at }) => at?.[x] as number)
+  const ys = values.map(({ y }) => y as number)
+  const atEnd = values.filter((value) => value.x === Math.max(...xs)) as readonly Label[]
+  const labels = apart(atEnd, (Math.max(...ys) / Math.min(...ys)) ** ((LABEL + 2) / HEIGHT))
   const encoding = {
     x: { field: 'x', type: 'quantitative', title, scale: LOG, axis: { values: xs, format: '~s' } },
     y: { field: 'y', type: 'quantitative', title: null, scale: LOG, axis: { values: NS, format: ',d' } },
@@ -110,8 +105,8 @@ function cost({ title: heading, rows }: Table, x: string, title: string): TopLev
     layer: [
       { mark: { type: 'line', point: { size: 35 }, clip: false }, encoding },
       {
-        transform: [{ filter: `datum.x === ${Math.max(...xs)}` }],
-        mark: { type: 'text', align: 'left', dx: 9, fontSize: 12 },
+        data: { values: labels },
+        mark: { type: 'text', align: 'left', dx: 9, fontSize: LABEL },
         encoding: { ...encoding, text: { field: 'label' } },
       },
     ],
@@ -121,7 +116,8 @@ function cost({ title: heading, rows }: Table, x: string, title: string): TopLev
 /** A panel per trace: who is hit how often, by capacity. */
 function hits({ rows }: Table): TopLevelSpec {
   const values = rows.flatMap(({ title, at, figures }) =>
-    HITS.map(({ column, label }) => ({ trace: title, x: at?.share, y: figures[column], label })),
+    // Its title is the trace's name and the capacity.
+    HITS.map(({ column, label }) => ({ trace: title.split(',')[0], x: at?.share, y: figures[column], label })),
   )
   return {
     ...frame('Hit ratio by capacity', `Generated traces; capacity in percent of their keys. ${taken}`),
@@ -139,6 +135,24 @@ function hits({ rows }: Table): TopLevelSpec {
       },
     },
   } as TopLevelSpec
+}
+
+interface Label {
+  readonly x: number
+  readonly y: number
+  readonly label: string
+}
+
+/** Moved up where the one below is nearer than by `factor`. */
+function apart(labels: readonly Label[], factor: number): Label[] {
+  let least = 0
+  return labels
+    .toSorted((a, b) => a.y - b.y)
+    .map((label) => {
+      const y = Math.max(label.y, least)
+      least = y * factor
+      return { ...label, y }
+    })
 }
 
 function colour(lines: readonly Line[]) {

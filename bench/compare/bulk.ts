@@ -89,7 +89,7 @@ async function raceLoaders(
   ]
   if (run === many) contenders.push({ name: 'sluice loadMany', run: (keys) => processor.loadMany(keys, find) })
   const timings = await interleave(contenders, {
-    rounds: rounds(extent, 150),
+    rounds: rounds(extent, 80),
     callsPerRound: 1,
     prepare: (round, call) => prepare(2 * round + call),
     verify(answer, keys) {
@@ -131,7 +131,7 @@ async function groups(extent: Extent): Promise<Table> {
   }
   let directory = 0
   const timings = await interleave(contenders, {
-    rounds: rounds(extent, 150),
+    rounds: rounds(extent, 80),
     callsPerRound: 1,
     prepare() {
       const first = directory

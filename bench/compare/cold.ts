@@ -50,9 +50,9 @@ export async function cold(extent: Extent): Promise<Report> {
   const limited = await race(
     [sluice, bare, dataLoaderPerBatch, pMapLru, pLimitLru, pQueueLru, lruCacheFetch],
     1,
-    rounds(extent, 200),
+    rounds(extent, 120),
   )
-  const all = await race([sluice, ...CACHES, ...LIMITERS], 1, rounds(extent, 60))
+  const all = await race([sluice, ...CACHES, ...LIMITERS], 1, rounds(extent, 40))
   return {
     tables: [
       {
@@ -69,7 +69,7 @@ export async function cold(extent: Extent): Promise<Report> {
 }
 
 export async function duplicates(extent: Extent): Promise<Report> {
-  const timings = await race([sluice, ...SHARING], COPIES, rounds(extent, 100))
+  const timings = await race([sluice, ...SHARING], COPIES, rounds(extent, 60))
   return {
     tables: [
       {

@@ -7,7 +7,7 @@ import { type Bar, type Extent, type Report, type Row, round } from './section.t
 
 const ENTRIES = 1_000_000
 /** Processes per library, for pauses: noise only ever adds to the longest. */
-const REPEATS = 5
+const REPEATS = 3
 const BYTES_BAR: Bar = { against: 'lru-cache', atMost: 0.5 }
 const PAUSE_BAR: Bar = { against: 'lru-cache', atMost: 0.3 }
 
@@ -69,7 +69,7 @@ export async function gc({ isQuick }: Extent): Promise<Report> {
         isTurned: true,
         rows,
         notes: [
-          'Seven full collections are asked for. Others come while 12 million objects do, of which the last 100,000 are kept. The least of five processes.',
+          'Seven full collections are asked for. Others come while 12 million objects do, of which the last 100,000 are kept. The least of three processes.',
         ],
       },
     ],

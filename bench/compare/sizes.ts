@@ -15,7 +15,7 @@ export async function sizes(extent: Extent): Promise<Report> {
   const bySize: Row[] = []
   for (const size of SIZES.filter((size) => size <= corpus.keys.count)) {
     // The time goes by the keys, and is to be about the same.
-    const count = Math.max(20, Math.min(rounds(extent, 150), Math.round(rounds(extent, 200_000) / size)))
+    const count = Math.max(12, Math.min(rounds(extent, 80), Math.round(rounds(extent, 80_000) / size)))
     const timings = await interleave(race, corpus.plan(size, 'fresh', count))
     bySize.push(
       rowOf(`${size.toLocaleString('en')} of ${corpus.keys.count.toLocaleString('en')}`, timings, size, { at: { size } }),
@@ -24,7 +24,7 @@ export async function sizes(extent: Extent): Promise<Report> {
   const byPopulation: Row[] = []
   for (const entries of POPULATIONS.slice(0, extent.isQuick ? 2 : undefined)) {
     const corpus = new Corpus(entries)
-    const timings = await interleave(await everyday(corpus), corpus.plan(BATCH, 'fresh', rounds(extent, 150)))
+    const timings = await interleave(await everyday(corpus), corpus.plan(BATCH, 'fresh', rounds(extent, 80)))
     byPopulation.push(rowOf(`1,000 of ${entries.toLocaleString('en')}`, timings, BATCH, { at: { entries } }))
   }
   return {

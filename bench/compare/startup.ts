@@ -6,7 +6,7 @@ import { median } from './memory.ts'
 import { atMost, type Extent, type Report, round } from './section.ts'
 
 const NULL_RIVAL = 'empty module'
-const ROUNDS = 25
+const ROUNDS = 15
 const BAR_MS = 5
 
 export async function startup({ isQuick }: Extent): Promise<Report> {

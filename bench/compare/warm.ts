@@ -66,7 +66,7 @@ export async function warm(extent: Extent): Promise<Report> {
     const corpus = new Corpus(entries)
     const race = await everyday(corpus)
     for (const { title, size, kind, map, full, bars = [] } of cases) {
-      const timings = await interleave(race, corpus.plan(size, kind, rounds(extent, 200)))
+      const timings = await interleave(race, corpus.plan(size, kind, rounds(extent, 120)))
       const ofFull: Bar[] = full === undefined ? [] : [{ ours: FULL, against: MAP_LOOP, atMost: full }]
       rows.push(rowOf(title, timings, size, { bars: [{ against: MAP_LOOP, atMost: map }, ...ofFull, ...bars] }))
     }
@@ -75,7 +75,7 @@ export async function warm(extent: Extent): Promise<Report> {
     const corpus = new Corpus(10_000, alphabet)
     const race = await everyday(corpus)
     for (const kind of ['fresh', 'flat', 'reused'] as const) {
-      const timings = await interleave(race, corpus.plan(1_000, kind, rounds(extent, 100)))
+      const timings = await interleave(race, corpus.plan(1_000, kind, rounds(extent, 60)))
       rows.push(rowOf(`1,000 ${name}, ${kind} of 10 k`, timings, 1_000))
     }
   }
@@ -89,7 +89,7 @@ async function everybody(extent: Extent): Promise<Table> {
   const corpus = new Corpus(10_000)
   const race = [await corpus.roomy()]
   for (const rival of [mapOfPromises, quickLru, ...CACHES, ...LIMITERS]) race.push(await corpus.holding(rival))
-  const timings = await interleave(race, corpus.plan(1_000, 'fresh', rounds(extent, 60)))
+  const timings = await interleave(race, corpus.plan(1_000, 'fresh', rounds(extent, 40)))
   return {
     id: 'warm-all',
     title: 'Warm, everybody else',

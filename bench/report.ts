@@ -1,0 +1,63 @@
+/**
+ * Writes the latest run on Node into README.md: where, with what, the tables, the bars, and all rows in which somebody is better.
+ *
+ *     node --import tsx report.ts [results.json]
+ */
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { print, printVerdicts, type Table } from './compare/section.ts'
+import { latest, read } from './results.ts'
+import { table as markdown } from './table.ts'
+
+const README = new URL('README.md', import.meta.url)
+const SECTION = /(<!-- results: written by npm --prefix bench run report -->\n)[\s\S]*?(<!-- end of results -->)/
+
+const { runtime, platform, processor, cores, memoryGb, load, date, command, versions, sections } = read(
+  process.argv[2] ?? latest(),
+)
+const tables = Object.values(sections).flatMap((section) => section.tables)
+const bars = Object.values(sections).flatMap((section) => section.bars)
+const text = [
+  `\`${command}\`, ${date.slice(0, 10)}: ${runtime}, ${platform}, ${processor}, ${cores} cores and ${memoryGb} GB shared with others (load`,
+  `${load.join(' to ')}). ${Object.entries(versions)
+    .filter(([name]) => tables.some((table) => mentions(table, name)))
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ')}.`,
+  '',
+  tables.map(print).join('\n\n'),
+  '',
+  '### The bars',
+  '',
+  printVerdicts(bars),
+  '',
+  '### Where others are better',
+  '',
+  markdown(['row', 'ours', 'better'], tables.flatMap(lost)),
+  '',
+]
+const readme = readFileSync(README, 'utf8')
+if (!SECTION.test(readme)) throw new Error('README.md has no place for results')
+// A function: what tables say may look like the `$1` of a replacement.
+writeFileSync(
+  README,
+  readme.replace(SECTION, (_, head: string, tail: string) => `${head}\n${text.join('\n')}\n${tail}`),
+)
+
+/** By the name of a package or of a column, which are not always the same. */
+function mentions({ rows }: Table, name: string): boolean {
+  const plain = name.replace(/^@.*\//, '')
+  return rows.some(({ figures }) => Object.keys(figures).some((column) => column.toLowerCase().includes(plain.toLowerCase())))
+}
+
+/** All figures but hit ratios are better when they are less. */
+function lost({ id, title, digits, rows }: Table): string[][] {
+  return rows.flatMap(({ title: row, figures }) => {
+    const [[ours, mine], ...theirs] = Object.entries(figures) as [[string, number], ...[string, number][]]
+    const better = theirs.filter(
+      ([name, figure]) => !name.startsWith('sluice') && (id === 'hits' ? figure > mine : figure < mine),
+    )
+    const show = (figure: number) => figure.toLocaleString('en', { maximumFractionDigits: digits })
+    const list = better.map(([name, figure]) => `${name} ${show(figure)}`).join(', ')
+    return better.length === 0 ? [] : [[`${title}: ${row}`, `${ours} ${show(mine)}`, list]]
+  })
+}
