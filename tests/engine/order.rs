@@ -63,7 +63,7 @@ fn a_low_call_is_overtaken_by_at_most_a_hundred_per_step_of_priority() {
                 engine.miss_all(key.as_bytes(), &[key.len() as u32]);
                 let wishes = sluice::engine::Wishes::Each { ttls: &[f64::NAN], priorities: &[priority] };
                 let led = engine.admit(batch, key.as_bytes(), 0, wishes, true)[0].flight;
-                engine.queue(batch, &[led], sluice::engine::Grouping::None, 0, now);
+                engine.queue(batch, &[led], Grouping::None, 0, now);
                 flight = Some(led);
             });
             (flight.expect("it was led"), effects)
