@@ -4,6 +4,7 @@
  */
 
 import { HEAD, sealFrame, Verdict, verifyFrame } from './frame.js'
+import { keyBytes } from './wtf8.js'
 
 export interface Envelope {
   /** Epoch milliseconds. */
@@ -42,19 +43,34 @@ export function seal(
 }
 
 /** What is in `bytes`, which are said to be those of `key`. The payload is part of them. */
-export function open(key: Uint8Array, bytes: Uint8Array): Envelope | Flaw {
+export function open(key: string, bytes: Uint8Array): Envelope | Flaw {
   const verdict = verifyFrame(bytes)
   if (verdict !== Verdict.whole) return verdict === Verdict.otherVersion ? 'otherVersion' : 'corrupt'
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const codecAt = HEAD + view.getUint32(40, true)
   const payloadAt = codecAt + view.getUint32(44, true)
-  if (codecAt - HEAD !== key.length || !key.every((byte, at) => byte === bytes[HEAD + at])) return 'corrupt'
+  if (!isOf(key, bytes.subarray(HEAD, codecAt))) return 'corrupt'
+  let codec = ''
+  for (let at = codecAt; at < payloadAt; at++) codec += String.fromCharCode(bytes[at] as number)
   return {
     writtenAt: view.getFloat64(16, true),
     ttlMs: view.getFloat64(24, true),
     generation: view.getUint32(32, true),
     rawLength: view.getUint32(36, true),
-    codec: String.fromCharCode(...bytes.subarray(codecAt, payloadAt)),
+    codec,
     payload: bytes.subarray(payloadAt),
   }
+}
+
+/** Whether `bytes` are those of `key`. Most keys are ASCII, and need not be encoded for that. */
+function isOf(key: string, bytes: Uint8Array): boolean {
+  let at = 0
+  if (key.length === bytes.length) while (at < key.length && isAscii(key.charCodeAt(at), bytes[at])) at++
+  if (at === bytes.length && at === key.length) return true
+  const expected = keyBytes(key)
+  return expected.length === bytes.length && expected.every((byte, index) => byte === bytes[index])
+}
+
+function isAscii(unit: number, byte: number | undefined): boolean {
+  return unit === byte && unit < 0x80
 }

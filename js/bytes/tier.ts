@@ -8,7 +8,7 @@ import type { Tier, TierEntry } from '../types.js'
 import { bufferCodec, bytesCodec, type Codec, codecOfBytes, jsonCodec } from './codec.js'
 import { type Compression, type CompressionName, compressionOf } from './compress.js'
 import { type Envelope, open, seal } from './envelope.js'
-import type { ByteEntry, ByteStore } from './store.js'
+import type { Awaitable, ByteEntry, ByteStore } from './store.js'
 import { keyBytes } from './wtf8.js'
 
 export interface ByteTierOptions {
@@ -127,7 +127,9 @@ class TierOfBytes implements ByteTier {
     if (!Array.isArray(found) || found.length !== keys.length)
       throw new TypeError("mget did not answer an array of its keys' length")
     const spoilt: string[] = []
-    const entries = await Promise.all(keys.map((key, at) => this.#read(key, found[at], spoilt)))
+    const read = keys.map((key, at) => this.#read(key, found[at], spoilt))
+    // A promise for each would cost as much as all the rest, and few codecs answer by one.
+    const entries = read.some(isThenable) ? await Promise.all(read) : (read as (TierEntry | undefined)[])
     this.metrics.corrupt += spoilt.length
     if (spoilt.length > 0) this.mdelete(spoilt).catch(() => {})
     return entries
@@ -181,24 +183,28 @@ class TierOfBytes implements ByteTier {
     return { key, bytes: seal(keyBytes(key), { writtenAt, ttlMs, generation, rawLength, codec: by, payload }), expiresAt }
   }
 
-  /** The entry in `bytes`, which are said to be that of `key`, which else is one of the `spoilt`. */
-  async #read(key: string, bytes: unknown, spoilt: string[]): Promise<TierEntry | undefined> {
+  /** The entry in `bytes`, which are said to be that of `key`, which else is one of the `spoilt`; by a promise where its codec answers by one. */
+  #read(key: string, bytes: unknown, spoilt: string[]): Awaitable<TierEntry | undefined> {
     if (bytes === undefined || bytes === null) return undefined
-    const envelope = bytes instanceof Uint8Array ? open(keyBytes(key), bytes) : 'corrupt'
+    const take = (entry: TierEntry | undefined): TierEntry | undefined => {
+      if (entry === undefined) this.metrics.unusable++
+      return entry
+    }
+    const spoil = (): undefined => {
+      spoilt.push(key)
+    }
+    const envelope = bytes instanceof Uint8Array ? open(key, bytes) : 'corrupt'
+    if (envelope === 'corrupt') return spoil()
     try {
-      if (envelope !== 'corrupt') {
-        const entry = typeof envelope === 'object' ? await this.#decode(envelope) : undefined
-        if (entry === undefined) this.metrics.unusable++
-        return entry
-      }
+      const entry = typeof envelope === 'object' ? this.#decode(envelope) : undefined
+      return isThenable(entry) ? entry.then(take, spoil) : take(entry)
     } catch {
       // Whole, but nothing that its codec could have written.
+      return spoil()
     }
-    spoilt.push(key)
-    return undefined
   }
 
-  async #decode({ writtenAt, ttlMs, generation, rawLength, codec: by, payload }: Envelope): Promise<TierEntry | undefined> {
+  #decode({ writtenAt, ttlMs, generation, rawLength, codec: by, payload }: Envelope): Awaitable<TierEntry | undefined> {
     const { codec, compress, maxValueBytes } = this.#terms
     const now = this.#now()
     // Never longer than it was given, however the clocks differ.
@@ -208,16 +214,22 @@ class TierOfBytes implements ByteTier {
     const decoder = [bytesCodec, bufferCodec, codec, jsonCodec].find((each) => each.name === name)
     const inflater = how === undefined || how === compress?.name ? compress : compressionOf(how as CompressionName)
     if (!isInTime || generation !== this.#terms.generation || rawLength > maxValueBytes || decoder === undefined) return undefined
-    let raw = payload
-    if (how !== undefined) {
-      if (inflater === undefined) return undefined
-      raw = bytesOf(await inflater.decompress(payload, rawLength))
+    const entryOf = (value: unknown): TierEntry | undefined => {
+      if (value === undefined) return undefined
+      return ttlMs === Number.POSITIVE_INFINITY ? { value } : { value, expiresAt }
     }
-    if (raw.length !== rawLength) throw new RangeError('another length')
-    const value = await decoder.decode(raw)
-    if (value === undefined) return undefined
-    return ttlMs === Number.POSITIVE_INFINITY ? { value } : { value, expiresAt }
+    const decode = (raw: Uint8Array): Awaitable<TierEntry | undefined> => {
+      if (raw.length !== rawLength) throw new RangeError('another length')
+      const value = decoder.decode(raw)
+      return isThenable(value) ? value.then(entryOf) : entryOf(value)
+    }
+    if (how === undefined) return decode(payload)
+    return inflater && Promise.resolve(inflater.decompress(payload, rawLength)).then(bytesOf).then(decode)
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<TierEntry | undefined> {
+  return typeof (value as { then?: unknown } | undefined)?.then === 'function'
 }
 
 function bytesOf(made: unknown): Uint8Array {
