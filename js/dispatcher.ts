@@ -42,6 +42,7 @@ import type { ResolvedConfig } from './options/resolve.js'
 import { isOverload, readRetryAfter } from './overload.js'
 import type { PlainFlight } from './plain.js'
 import { estimateWeight, isInstance, nameUnshareable } from './values.js'
+import { warnOnce } from './warning.js'
 
 /** Resolved: what waits for it is done when this turn is over. */
 const TURN = /* @__PURE__ */ Promise.resolve()
@@ -234,6 +235,7 @@ export class Dispatcher implements EffectHandler, CallHost {
         if (error instanceof EngineCrashError) continue
         this.#degradedUntil = this.now() + DEGRADED_MS
         this.#events.emit('crash', { error, degraded: true })
+        warnOnce(`sluice keeps nothing: ${(error as Error).message}`)
       }
     }
     return false

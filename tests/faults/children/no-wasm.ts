@@ -20,6 +20,10 @@ if (how === 'refused') {
 const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11]
 const hasSimd = typeof WebAssembly === 'object' && how === undefined && WebAssembly.validate(Uint8Array.from(SIMD))
 
+const warnings: string[] = []
+process.removeAllListeners('warning')
+process.on('warning', ({ name, message }) => warnings.push(`${name}: ${message}`))
+
 const processor = new BatchProcessor()
 const heard: string[] = []
 processor.on('crash', ({ degraded }) => heard.push(`crash, ${degraded ? 'degraded' : 'not degraded'}`))
@@ -44,4 +48,9 @@ const answers = outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outc
 await processor.set('set', 1)
 const kept = [processor.memory.get('set'), await processor.get('a')]
 await processor.close()
-console.log(JSON.stringify({ answers, joined, loads, most, kept, heard, hasSimd }))
+// Others are as well off; that has been said.
+const other = new BatchProcessor()
+await other.getCachedData('a', fetchFunction)
+await other.close()
+await new Promise((resolve) => setImmediate(resolve))
+console.log(JSON.stringify({ answers, joined, loads: loads - 1, most, kept, heard, warnings, hasSimd }))
