@@ -1,6 +1,6 @@
-/** A key as bytes, whatever string it is. */
+/** A key as bytes, whatever string it is, and back. */
 
-import { measure, write, writeIllFormed } from '../engine/keys.js'
+import { measure, read, write, writeIllFormed } from '../engine/keys.js'
 
 /** `key` in WTF-8: UTF-8, and lone surrogates as three bytes of their own, so that no two strings share their bytes. */
 export function keyBytes(key: string): Uint8Array<ArrayBuffer> {
@@ -10,3 +10,6 @@ export function keyBytes(key: string): Uint8Array<ArrayBuffer> {
   else write(key, bytes)
   return bytes
 }
+
+/** The key that has these bytes. */
+export const keyOfBytes: (bytes: Uint8Array) => string = read
