@@ -8,7 +8,7 @@ export interface Details {
   cause?: unknown
 }
 
-export const BRAND = Symbol.for('sluice.error')
+export const BRAND: unique symbol = Symbol.for('sluice.error')
 
 /** Puts the fields that all of ours share onto an error of whatever base class. */
 export function brand(error: Error, name: string, code: string, family: ErrorFamily, details: Details = {}): void {

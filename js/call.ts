@@ -117,7 +117,8 @@ class CallContext {
 
   get getCachedDataBatch(): FetchContext['getCachedDataBatch'] {
     const { host, id } = this.#call
-    return (requests, options) => host.nested.getCachedDataBatch(id, requests, options)
+    return <U>(requests: readonly BatchRequest<U>[], options?: BatchOptions<U>) =>
+      host.nested.getCachedDataBatch(id, requests, options)
   }
 
   get getCachedData(): FetchContext['getCachedData'] {

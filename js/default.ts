@@ -4,14 +4,18 @@ import { BatchProcessor } from './processor.js'
 import type {
   BatchOptions,
   BatchOutcome,
+  BatchOutcomes,
   BatchPlan,
   BatchProcessorConfig,
   BatchRequest,
+  BatchRequests,
+  BatchValues,
   BulkLoader,
   CacheKeyOption,
   LoadManyOptions,
   SingleOptions,
   StorageInput,
+  ValueTypes,
 } from './types.js'
 
 let processor: BatchProcessor | undefined
@@ -38,11 +42,24 @@ export function configure(config: BatchProcessorConfig): BatchProcessor {
 }
 
 /** `BatchProcessor.getCachedDataBatch` of the default processor. */
+export function getCachedDataBatch<T extends ValueTypes>(
+  requests: BatchRequests<T>,
+  options?: BatchOptions<T[number]>,
+): Promise<BatchValues<T>>
+export function getCachedDataBatch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<T[]>
 export function getCachedDataBatch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<T[]> {
   return current().getCachedDataBatch(requests, options)
 }
 
 /** `BatchProcessor.getCachedDataBatchSettled` of the default processor. */
+export function getCachedDataBatchSettled<T extends ValueTypes>(
+  requests: BatchRequests<T>,
+  options?: BatchOptions<T[number]>,
+): Promise<BatchOutcomes<T>>
+export function getCachedDataBatchSettled<T>(
+  requests: readonly BatchRequest<T>[],
+  options?: BatchOptions<T>,
+): Promise<BatchOutcome<T>[]>
 export function getCachedDataBatchSettled<T>(
   requests: readonly BatchRequest<T>[],
   options?: BatchOptions<T>,
@@ -51,6 +68,14 @@ export function getCachedDataBatchSettled<T>(
 }
 
 /** `BatchProcessor.streamCachedDataBatch` of the default processor. */
+export function streamCachedDataBatch<T extends ValueTypes>(
+  requests: BatchRequests<T>,
+  options?: BatchOptions<T[number]>,
+): AsyncIterableIterator<BatchOutcome<T[number]>>
+export function streamCachedDataBatch<T>(
+  requests: readonly BatchRequest<T>[],
+  options?: BatchOptions<T>,
+): AsyncIterableIterator<BatchOutcome<T>>
 export function streamCachedDataBatch<T>(
   requests: readonly BatchRequest<T>[],
   options?: BatchOptions<T>,
@@ -74,11 +99,15 @@ export function loadMany<V>(keys: readonly string[], bulkLoader: BulkLoader<stri
 }
 
 /** `BatchProcessor.prefetch` of the default processor. */
+export function prefetch<T extends ValueTypes>(requests: BatchRequests<T>, options?: BatchOptions<T[number]>): Promise<void>
+export function prefetch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<void>
 export function prefetch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<void> {
   return current().prefetch(requests, options)
 }
 
 /** `BatchProcessor.plan` of the default processor. */
+export function plan<T extends ValueTypes>(requests: BatchRequests<T>, options?: BatchOptions<T[number]>): Promise<BatchPlan>
+export function plan<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<BatchPlan>
 export function plan<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<BatchPlan> {
   return current().plan(requests, options)
 }

@@ -87,8 +87,8 @@ export class Dispatcher implements EffectHandler, CallHost {
   /** The processor's calls, for callbacks. */
   readonly nested: NestedCalls
   /** By key: what is carried out without the engine, and can be joined. */
-  readonly joinable = new Map<string, PlainFlight>()
-  readonly changes = new Changes()
+  readonly joinable: Map<string, PlainFlight> = new Map()
+  readonly changes: Changes = new Changes()
   readonly breakers: Breakers
   readonly #events: Events
   readonly #clock: Clock

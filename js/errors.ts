@@ -6,6 +6,7 @@
  */
 
 import { BRAND, brand, type ErrorFamily } from './brand.js'
+import type { SqliteError } from './sqlite/errors.js'
 import type { BatchOutcome } from './types.js'
 
 export type { ErrorFamily } from './brand.js'
@@ -25,13 +26,55 @@ export const BULK_LOADER = 'the bulk loader'
 const fetcherOf = (groupKey: string): string =>
   groupKey === BULK_LOADER ? groupKey : `groupFetch of ${JSON.stringify(groupKey)}`
 
-/** The type every error of ours is an `instanceof`. Not thrown itself. */
+/** What is wrong with an argument. */
+export type InvalidCode =
+  | 'ERR_INVALID_OPTION'
+  | 'ERR_INVALID_REQUESTS'
+  | 'ERR_INVALID_ENTRIES'
+  | 'ERR_INVALID_KEY'
+  | 'ERR_INVALID_CONTENT'
+  | 'ERR_INVALID_GROUP'
+  | 'ERR_UNKNOWN_OPTION'
+  | 'ERR_KEY_TOO_LARGE'
+
+/** Every error of ours, each with a `code` of its own, so that a look at the `code` tells which fields there are. */
+export type AnySluiceError = SluiceErrorFields &
+  (
+    | InvalidTypeError
+    | InvalidRangeError
+    | ClosedError
+    | CircularFetchError
+    | UnshareableValueError
+    | BatchError
+    | FetchTimeoutError
+    | QueueTimeoutError
+    | OverloadedError
+    | RateLimitedError
+    | BatchTimeoutError
+    | GroupFetchError
+    | GroupBreakerError
+    | GroupContractError
+    | MissingResultError
+    | NotCachedError
+    | QueueFullError
+    | StorageError
+    | EngineCrashError
+    | WasmUnavailableError
+    | SqliteError
+  )
+
+/**
+ * The type every error of ours is an `instanceof`. Not thrown itself.
+ *
+ * @example
+ * if (error instanceof SluiceError && error.code === 'ERR_BATCH_FAILED') console.log(error.keys)
+ */
 export abstract class SluiceError extends Error implements SluiceErrorFields {
   declare readonly code: string
   declare readonly family: ErrorFamily
   declare readonly key?: string
 
-  static override [Symbol.hasInstance](value: unknown): boolean {
+  static override [Symbol.hasInstance](value: unknown): value is AnySluiceError {
     if (this !== SluiceError) return Function.prototype[Symbol.hasInstance].call(this, value)
     return typeof value === 'object' && value !== null && BRAND in value
   }
@@ -39,10 +82,10 @@ export abstract class SluiceError extends Error implements SluiceErrorFields {
 
 /** A value of the wrong type was given. Nothing was done. */
 export class InvalidTypeError extends TypeError implements SluiceErrorFields {
-  declare readonly code: string
+  declare readonly code: InvalidCode
   declare readonly family: 'misuse'
 
-  constructor(message: string, code: string) {
+  constructor(message: string, code: InvalidCode) {
     super(message)
     brand(this, 'InvalidTypeError', code, 'misuse')
   }
@@ -50,10 +93,10 @@ export class InvalidTypeError extends TypeError implements SluiceErrorFields {
 
 /** A value of the right type but outside of what is allowed was given. Nothing was done. */
 export class InvalidRangeError extends RangeError implements SluiceErrorFields {
-  declare readonly code: string
+  declare readonly code: InvalidCode
   declare readonly family: 'misuse'
 
-  constructor(message: string, code: string) {
+  constructor(message: string, code: InvalidCode) {
     super(message)
     brand(this, 'InvalidRangeError', code, 'misuse')
   }

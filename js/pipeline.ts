@@ -54,7 +54,7 @@ export class Pipeline implements ResultListener {
   readonly events: Events
   tiers: Tiers
   /** What loaders gather: how to load it now, or to reject it. */
-  readonly windows = new Map<object, (window: never, reason?: Error) => void>()
+  readonly windows: Map<object, (window: never, reason?: Error) => void> = new Map()
   /** No further window is opened. */
   isClosing = false
   /** What goes to the tiers above the one that has answered. */

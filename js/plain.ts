@@ -25,7 +25,7 @@ export class PlainFlight implements Caller {
   readonly load: Load
   readonly call: SingleCall
   /** The batches that wait for it: each with the flight whose callback began that batch, and what to do with the answer. */
-  readonly waiters = new Map<Batch, { readonly parent: PlainFlight | undefined; readonly answer: () => void }>()
+  readonly waiters: Map<Batch, { readonly parent: PlainFlight | undefined; readonly answer: () => void }> = new Map()
   stopTimer: (() => void) | undefined
 
   constructor(host: CallHost, load: Load) {

@@ -21,9 +21,12 @@ import { matcherOf, verifyTarget } from './target.js'
 import type {
   BatchOptions,
   BatchOutcome,
+  BatchOutcomes,
   BatchPlan,
   BatchProcessorConfig,
   BatchRequest,
+  BatchRequests,
+  BatchValues,
   BulkLoader,
   CacheKeyOption,
   CloseOptions,
@@ -37,6 +40,7 @@ import type {
   SetOptions,
   SingleOptions,
   StorageInput,
+  ValueTypes,
 } from './types.js'
 
 /** Nothing is fetched for `get` and its kin. */
@@ -93,6 +97,8 @@ export class BatchProcessor {
    * @throws (rejects) `BatchError` with all outcomes when a request failed; with `failFast`, the first failure itself; `signal.reason` when
    * aborted; `BatchTimeoutError`; `TypeError` or `RangeError` for misuse, before any work.
    */
+  getCachedDataBatch<T extends ValueTypes>(requests: BatchRequests<T>, options?: BatchOptions<T[number]>): Promise<BatchValues<T>>
+  getCachedDataBatch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<T[]>
   getCachedDataBatch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<T[]> {
     return this.#batch(requests, options, this.#caller())
   }
@@ -100,6 +106,11 @@ export class BatchProcessor {
   /**
    * As `getCachedDataBatch`, but resolves to one outcome per request and never rejects for a key.
    */
+  getCachedDataBatchSettled<T extends ValueTypes>(
+    requests: BatchRequests<T>,
+    options?: BatchOptions<T[number]>,
+  ): Promise<BatchOutcomes<T>>
+  getCachedDataBatchSettled<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<BatchOutcome<T>[]>
   getCachedDataBatchSettled<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<BatchOutcome<T>[]> {
     const hits = (results: unknown[]): BatchOutcome<T>[] =>
       results.map((value, index) => {
@@ -113,6 +124,14 @@ export class BatchProcessor {
    * The outcomes one by one: hits first, in the order of the requests, then the others as they come. The batch begins when the first is asked for.
    * Ending the loop drops interest in the rest. With `failFast` the first failure is thrown instead.
    */
+  streamCachedDataBatch<T extends ValueTypes>(
+    requests: BatchRequests<T>,
+    options?: BatchOptions<T[number]>,
+  ): AsyncIterableIterator<BatchOutcome<T[number]>>
+  streamCachedDataBatch<T>(
+    requests: readonly BatchRequest<T>[],
+    options?: BatchOptions<T>,
+  ): AsyncIterableIterator<BatchOutcome<T>>
   streamCachedDataBatch<T>(
     requests: readonly BatchRequest<T>[],
     options?: BatchOptions<T>,
@@ -158,12 +177,16 @@ export class BatchProcessor {
    * Sees to it that the requests are in memory, with an interest of its own: whoever else waits for the same keys may leave. Of low priority unless
    * the requests say otherwise. Resolves when all is done; what failed is not reported.
    */
+  prefetch<T extends ValueTypes>(requests: BatchRequests<T>, options?: BatchOptions<T[number]>): Promise<void>
+  prefetch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<void>
   async prefetch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<void> {
     const done = (): void => {}
     await this.#run(requests, options, done, done, this.#caller(), 'low')
   }
 
   /** What `getCachedDataBatch` would do now. Does nothing; asks no tier. */
+  plan<T extends ValueTypes>(requests: BatchRequests<T>, options?: BatchOptions<T[number]>): Promise<BatchPlan>
+  plan<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<BatchPlan>
   async plan<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<BatchPlan> {
     this.#ensureOpen()
     return this.#pipeline.plan(requests as never, resolveBatchOptions(options, this.#pipeline.config) as never)

@@ -23,6 +23,7 @@ export interface FetchContext {
    * The processor's own call, known to be made by this callback: it cannot deadlock on a limit, and a load that would wait for itself rejects.
    * Where the runtime has `AsyncLocalStorage`, the processor's methods know that by themselves.
    */
+  getCachedDataBatch<U extends ValueTypes>(requests: BatchRequests<U>, options?: BatchOptions<U[number]>): Promise<BatchValues<U>>
   getCachedDataBatch<U>(requests: readonly BatchRequest<U>[], options?: BatchOptions<U>): Promise<U[]>
   /** As `getCachedDataBatch`, for one key. */
   getCachedData<U>(
@@ -54,6 +55,18 @@ export interface BatchRequest<T> {
   /** What the entry counts against `maxWeight`. Default: an estimate of the value's bytes. */
   weight?: number | undefined
 }
+
+/** The types of the values of several requests: a tuple where they are written out, `[a, b]`, else an array. */
+export type ValueTypes = readonly unknown[] | []
+
+/** Requests for values of these types, position by position. */
+export type BatchRequests<T extends ValueTypes> = { readonly [Index in keyof T]: BatchRequest<T[Index]> }
+
+/** What `getCachedDataBatch` answers to such requests. */
+export type BatchValues<T extends ValueTypes> = { -readonly [Index in keyof T]: T[Index] }
+
+/** What `getCachedDataBatchSettled` answers to such requests. */
+export type BatchOutcomes<T extends ValueTypes> = { -readonly [Index in keyof T]: BatchOutcome<T[Index]> }
 
 /** `'none'`: no groups. `'prefix'`: the key's first two `:`-parts. `'custom'`: what `customGrouper` answers. */
 export type GroupingStrategy = 'none' | 'prefix' | 'custom'

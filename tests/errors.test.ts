@@ -147,8 +147,8 @@ describe('getCachedData', () => {
 describe('every error of ours', () => {
   /** One of each, made as they are made inside. */
   const made: Record<string, [Error, code: string, family: string, base: new (...args: never[]) => Error]> = {
-    InvalidTypeError: [new sluice.InvalidTypeError('m', 'ERR_X'), 'ERR_X', 'misuse', TypeError],
-    InvalidRangeError: [new sluice.InvalidRangeError('m', 'ERR_X'), 'ERR_X', 'misuse', RangeError],
+    InvalidTypeError: [new sluice.InvalidTypeError('m', 'ERR_INVALID_OPTION'), 'ERR_INVALID_OPTION', 'misuse', TypeError],
+    InvalidRangeError: [new sluice.InvalidRangeError('m', 'ERR_INVALID_OPTION'), 'ERR_INVALID_OPTION', 'misuse', RangeError],
     ClosedError: [new sluice.ClosedError(), 'ERR_CLOSED', 'misuse', Error],
     CircularFetchError: [new sluice.CircularFetchError(['a', 'a']), 'ERR_CIRCULAR_FETCH', 'misuse', Error],
     UnshareableValueError: [new sluice.UnshareableValueError('a', 'Response'), 'ERR_UNSHAREABLE_VALUE', 'misuse', TypeError],

@@ -21,7 +21,7 @@ type Calls = Pick<FetchContext, 'getCachedData' | 'getCachedDataBatch' | 'loadMa
 const outside = AsyncLocalStorage.snapshot()
 const byItself = ({ getCachedData, getCachedDataBatch, loadMany }: Calls): Calls => ({
   getCachedData: (...args) => outside(() => getCachedData(...args)),
-  getCachedDataBatch: (...args) => outside(() => getCachedDataBatch(...args)),
+  getCachedDataBatch: (...args: Parameters<Calls['getCachedDataBatch']>) => outside(() => getCachedDataBatch(...args)) as never,
   loadMany: (...args: Parameters<Calls['loadMany']>) => outside(() => loadMany(...args)) as never,
 })
 

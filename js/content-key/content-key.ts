@@ -46,7 +46,10 @@ export function contentKey(...parts: readonly ContentPart[]): string {
   return encoder.finish()
 }
 
-/** As `contentKey`, and the same key whether bytes come at once or in pieces: `await contentKey.stream('v1', createReadStream(file))`. */
+export declare namespace contentKey {
+  /** As `contentKey`, and the same key whether bytes come at once or in pieces: `await contentKey.stream('v1', createReadStream(file))`. */
+  let stream: (...parts: readonly StreamedPart[]) => Promise<string>
+}
 contentKey.stream = async (...parts: readonly StreamedPart[]): Promise<string> => {
   const encoder = new Encoder(parts.length)
   for (const [index, part] of parts.entries()) {

@@ -43,7 +43,7 @@ export const How = { led: 0, joined: 1, deduplicated: 2, circular: 3 } as const
 /** How a callback answered. */
 export const Outcome = { value: 0, null: 1, unstored: 2, failed: 3, retryable: 4, overloaded: 5 } as const
 /** From `failed` to `overloaded`, and from `retryable` to the same of what is worth another try: the source has had too much. */
-export const OVERLOADED = Outcome.overloaded - Outcome.failed
+export const OVERLOADED: number = Outcome.overloaded - Outcome.failed
 export const Grouping = { none: 0, prefix: 1, given: 2 } as const
 
 /** The numbers an engine is made with. */
@@ -159,9 +159,9 @@ export class Engine {
   /** The resident values, by slot. */
   values: unknown[] = []
   /** The lists that cross: lengths, flights, priorities. At least as long as the last `begin` asked for. */
-  words = new Uint32Array(0)
+  words: Uint32Array<ArrayBuffer> = new Uint32Array(0)
   /** TTLs. As long as `words`. */
-  floats = new Float64Array(0)
+  floats: Float64Array<ArrayBuffer> = new Float64Array(0)
 
   readonly #config: EngineConfig
   readonly #keyBytesMax: number

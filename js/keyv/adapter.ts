@@ -69,7 +69,7 @@ export class KeyvSluice {
   }
 
   /** Of what is in memory. */
-  async *iterator(namespace = this.namespace): AsyncGenerator<[string, unknown], void> {
+  async *iterator(namespace: string | undefined = this.namespace): AsyncGenerator<[string, unknown], void> {
     for (const key of [...this.#processor.memory.keys()]) {
       const value = this.#processor.memory.peek(key)
       if (value !== undefined && (!namespace || key.startsWith(`${namespace}:`))) yield [key, value]

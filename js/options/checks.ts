@@ -5,7 +5,7 @@
  * says that it is pure, so that an entry has only those in it that it uses.
  */
 
-import { InvalidRangeError, InvalidTypeError } from '../errors.js'
+import { type InvalidCode, InvalidRangeError, InvalidTypeError } from '../errors.js'
 
 export interface Complaint {
   readonly expected: string
@@ -18,7 +18,7 @@ export type Check = (value: unknown) => Complaint | undefined
 /** The highest priority; the lowest is its negative. */
 export const PRIORITY_MAX = 1_000_000
 
-export const anInteger = (min: number, max = 2 ** 31 - 1): Check => {
+export const anInteger = (min: number, max: number = 2 ** 31 - 1): Check => {
   const expected = `an integer from ${group(min)} to ${group(max)}`
   return (value) => {
     if (typeof value !== 'number') return { expected, outOfRange: false }
@@ -67,18 +67,18 @@ export const typed = (expected: string, isRight: (value: unknown) => boolean): C
   return (value) => (isRight(value) ? undefined : { expected, outOfRange: false })
 }
 
-export const aBoolean = /* @__PURE__ */ typed('a boolean', (value) => typeof value === 'boolean')
+export const aBoolean: Check = /* @__PURE__ */ typed('a boolean', (value) => typeof value === 'boolean')
 
-export const aFunction = /* @__PURE__ */ typed('a function', (value) => typeof value === 'function')
+export const aFunction: Check = /* @__PURE__ */ typed('a function', (value) => typeof value === 'function')
 
 const isString = (value: unknown): boolean => typeof value === 'string'
 
-export const aKey = /* @__PURE__ */ typed('a string', isString)
+export const aKey: Check = /* @__PURE__ */ typed('a string', isString)
 
 /** What a key is kept under, where keys need not be strings. */
-export const aName = /* @__PURE__ */ typed('a string, or a cacheKey to make one', isString)
+export const aName: Check = /* @__PURE__ */ typed('a string, or a cacheKey to make one', isString)
 
-export const anArray = /* @__PURE__ */ typed('an array', Array.isArray)
+export const anArray: Check = /* @__PURE__ */ typed('an array', Array.isArray)
 
 /** 0 is allowed: such entries count for `maxEntries` only. */
 export const aWeight: Check = /* @__PURE__ */ anInteger(0, 2 ** 32 - 1)
@@ -98,7 +98,10 @@ export const aPriority: Check = (value) => {
   return { expected, outOfRange: typeof value === 'number' || typeof value === 'string' }
 }
 
-export const tagList = /* @__PURE__ */ typed('an array of strings', (value) => Array.isArray(value) && value.every(isString))
+export const tagList: Check = /* @__PURE__ */ typed(
+  'an array of strings',
+  (value) => Array.isArray(value) && value.every(isString),
+)
 
 /** An object of these fields, each of them optional but for those that are `required`. */
 export const fields = (checks: Readonly<Record<string, Check>>, ...required: readonly string[]): Check => {
@@ -125,19 +128,19 @@ export const withMethods = (what: string, ...methods: readonly string[]): Check 
 }
 
 /** Anything with the shape of an `AbortSignal`, polyfills included. */
-export const aSignal = /* @__PURE__ */ typed(
+export const aSignal: Check = /* @__PURE__ */ typed(
   'an AbortSignal',
   (value) => isObject(value) && typeof value.aborted === 'boolean' && typeof value.addEventListener === 'function',
 )
 
 /** Throws what is wrong with `value`, if anything is; `where` names it, as in `requests[3].ttl`. */
-export function verify(where: string, value: unknown, check: Check, code = 'ERR_INVALID_OPTION'): void {
+export function verify(where: string, value: unknown, check: Check, code: InvalidCode = 'ERR_INVALID_OPTION'): void {
   const complaint = check(value)
   if (complaint !== undefined) throw misuse(where, complaint, value, code)
 }
 
 /** The error for `value` not being what was expected. */
-export function misuse(where: string, complaint: Complaint, value: unknown, code: string): Error {
+export function misuse(where: string, complaint: Complaint, value: unknown, code: InvalidCode): Error {
   const message = `${where}: expected ${complaint.expected}, received ${show(value)}`
   return complaint.outOfRange ? new InvalidRangeError(message, code) : new InvalidTypeError(message, code)
 }

@@ -1,7 +1,7 @@
 /** The `retry` option and the processor's `retryBudget`: their fields, each with its default and check. */
 
 import type { RetryBudgetOptions, RetryOptions } from '../types.js'
-import { aCount, aFunction, anInteger, aShare, aTtl, fields } from './checks.js'
+import { aCount, aFunction, anInteger, aShare, aTtl, type Check, fields } from './checks.js'
 
 /** `retry` with every field filled in. */
 export type ResolvedRetry = Readonly<Filled<RetryOptions>>
@@ -20,7 +20,7 @@ export const DEFAULT_RETRY: ResolvedRetry = Object.freeze({
 
 export const DEFAULT_RETRY_BUDGET: ResolvedRetryBudget = Object.freeze({ ratio: 0.2, burst: 100 })
 
-export const aRetry = fields({
+export const aRetry: Check = fields({
   attempts: anInteger(1),
   backoffMs: aTtl,
   maxBackoffMs: aTtl,
@@ -28,4 +28,4 @@ export const aRetry = fields({
   retryable: aFunction,
 })
 
-export const aRetryBudget = fields({ ratio: aShare, burst: aCount })
+export const aRetryBudget: Check = fields({ ratio: aShare, burst: aCount })
