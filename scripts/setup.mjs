@@ -14,6 +14,7 @@ import {
   realpathSync,
   renameSync,
   statSync,
+  symlinkSync,
 } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
@@ -52,6 +53,16 @@ export async function ensureInstalled(folder = '.') {
   console.log(`Installing what ${path.join(folder, 'package-lock.json')} names`)
   // Of all install scripts, better-sqlite3's alone is needed, for which there is ensureSqlite; our own `prepare` is ensureBuilt.
   await runNpm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd })
+}
+
+/**
+ * What the examples use, and a link by which they find the package, as they would installed. Not `"sluice": "file:.."` in their package.json, which would
+ * write the root's dependencies into their lock.
+ */
+export async function ensureExamples() {
+  await ensureInstalled('examples')
+  const link = path.join(root, 'examples/node_modules/sluice')
+  if (!existsSync(link)) symlinkSync('../..', link, 'junction')
 }
 
 /** What `sluice/sqlite` is tested on: Node's own SQLite, or where it has none, better-sqlite3. */

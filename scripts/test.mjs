@@ -7,7 +7,7 @@
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
-import { ensureSqlite, setUp } from './setup.mjs'
+import { ensureExamples, ensureSqlite, setUp } from './setup.mjs'
 import { hasCargo, root, run, runNode, Skipped, steps } from './steps.mjs'
 
 const names = process.argv.slice(2)
@@ -25,6 +25,7 @@ console.log(`\ntests: ${counts.passed} passed, ${counts.failed} failed, ${counts
 async function setUpForTests() {
   await setUp()
   await ensureSqlite()
+  await ensureExamples()
 }
 
 /** Those of everything as it runs from sources, then those of dist/, as a strict user has them. */
