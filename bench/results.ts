@@ -5,10 +5,15 @@ import { fileURLToPath } from 'node:url'
 import type { Setting } from './compare/machine.ts'
 import type { Report, Verdict } from './compare/section.ts'
 
+export interface Section extends Report {
+  readonly taken: string
+  readonly bars: readonly Verdict[]
+}
+
 export interface Results extends Setting {
   readonly command: string
   readonly isQuick: boolean
-  readonly sections: Readonly<Record<string, Report & { readonly bars: readonly Verdict[] }>>
+  readonly sections: Readonly<Record<string, Section>>
 }
 
 const FOLDER = new URL('results/', import.meta.url)

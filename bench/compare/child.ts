@@ -25,6 +25,9 @@ function beside(file: string): string {
 }
 
 async function answerOf<T>(command: string, args: readonly string[]): Promise<T> {
-  const { stdout } = await execute(command, args, { maxBuffer: OUTPUT_BYTES_MAX })
+  const { stdout } = await execute(command, args, { maxBuffer: OUTPUT_BYTES_MAX }).catch(({ stderr, message }) => {
+    // What it was run with is of no use to anybody; what it said is.
+    throw new Error(/^\w*Error: .*$/m.exec(stderr)?.[0] ?? message)
+  })
   return JSON.parse(stdout.slice(stdout.trimEnd().lastIndexOf('\n') + 1)) as T
 }
