@@ -7,9 +7,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { print, printVerdicts, type Table } from './compare/section.ts'
 import { latest, read } from './results.ts'
-import { table as markdown } from './table.ts'
 
 const README = new URL('README.md', import.meta.url)
+/** Columns that are ours, too. */
+const OURS = /^(?:sluice|memory\.get|getCachedData)/
 const SECTION = /(<!-- results: written by npm --prefix bench run report -->\n)[\s\S]*?(<!-- end of results -->)/
 
 const { runtime, platform, processor, cores, memoryGb, load, date, command, versions, sections } = read(
@@ -32,7 +33,7 @@ const text = [
   '',
   '### Where others are better',
   '',
-  markdown(['row', 'ours', 'better'], tables.flatMap(lost)),
+  tables.flatMap(lost).join('\n'),
   '',
 ]
 const readme = readFileSync(README, 'utf8')
@@ -49,15 +50,14 @@ function mentions({ rows }: Table, name: string): boolean {
   return rows.some(({ figures }) => Object.keys(figures).some((column) => column.toLowerCase().includes(plain.toLowerCase())))
 }
 
-/** All figures but hit ratios are better when they are less. */
-function lost({ id, title, digits, rows }: Table): string[][] {
+/** All figures but hit ratios are better when they are less; to have nothing of a kind is no merit. */
+function lost({ id, title, digits, rows }: Table): string[] {
   return rows.flatMap(({ title: row, figures }) => {
     const [[ours, mine], ...theirs] = Object.entries(figures) as [[string, number], ...[string, number][]]
-    const better = theirs.filter(
-      ([name, figure]) => !name.startsWith('sluice') && (id === 'hits' ? figure > mine : figure < mine),
-    )
-    const show = (figure: number) => figure.toLocaleString('en', { maximumFractionDigits: digits })
-    const list = better.map(([name, figure]) => `${name} ${show(figure)}`).join(', ')
-    return better.length === 0 ? [] : [[`${title}: ${row}`, `${ours} ${show(mine)}`, list]]
+    const isBetter = (figure: number) => (id === 'hits' ? figure > mine : figure < mine && figure > 0)
+    const better = theirs.filter(([name, figure]) => !OURS.test(name) && isBetter(figure))
+    const show = ([name, figure]: readonly [string, number]) =>
+      `${name} ${figure.toLocaleString('en', { maximumFractionDigits: digits })}`
+    return better.length === 0 ? [] : [`- ${title}: ${row}: ${show([ours, mine])}; ${better.map(show).join(', ')}.`]
   })
 }
