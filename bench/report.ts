@@ -1,5 +1,6 @@
 /**
- * Writes the latest run on Node into README.md: where, with what, the tables, the bars, and all rows in which somebody is better.
+ * Writes the latest run on Node into README.md: where, with what, the tables, the bars, and all rows in which somebody is better. And the
+ * shortest of it into the README.md of the project.
  *
  *     node --import tsx report.ts [results.json]
  */
@@ -42,6 +43,39 @@ if (!SECTION.test(readme)) throw new Error('README.md has no place for results')
 writeFileSync(
   README,
   readme.replace(SECTION, (_, head: string, tail: string) => `${head}\n${text.join('\n')}\n${tail}`),
+)
+
+const ROOT = new URL('../README.md', import.meta.url)
+/** What is measured, the row of which table it is, and what in it was by hand, with lru-cache, and DataLoader. */
+const SHORT = [
+  ['1,000 fresh keys, of 10,000 in memory', 'warm', '1,000 fresh of 10 k', 'Map loop', 'Promise.all over lru-cache'],
+  ['1,000 fresh keys, of 1,000,000 in memory', 'warm', '1,000 fresh of 1 M', 'Map loop', 'Promise.all over lru-cache'],
+  ['1,000 reused keys, of 10,000 in memory', 'warm', '1,000 reused of 10 k', 'Map loop', 'Promise.all over lru-cache'],
+  ['10 fresh keys, of 1,000 in memory', 'warm', '10 fresh of 1 k', 'Map loop', 'Promise.all over lru-cache'],
+  ['1 fresh key, of 100,000 in memory', 'by-size', '1 of 100,000', 'Map loop', 'Promise.all over lru-cache'],
+  ['1,000 keys fetched, 10 at a time, answered at once', 'cold', 'those of the bars', 'bare Promise.all', 'p-map + lru-cache'],
+] as const
+const lines = SHORT.map(([what, id, title, byHand, withLru]) => {
+  const row = tables.find((table) => table.id === id)?.rows.find((one) => one.title === title)
+  const [ours, ...theirs] = ['sluice', byHand, withLru, 'DataLoader'].map((column) => row?.figures[column] ?? Number.NaN)
+  const least = Math.min(ours as number, ...theirs)
+  const show = (figure: number) =>
+    `${figure === least ? '**' : ''}${Math.round(figure).toLocaleString('en')}${figure === least ? '**' : ''}`
+  const note = (figure: string, by: string) =>
+    `${figure} (${by
+      .replace(/ (?:over|\+) lru-cache$/, '')
+      .replace('Map', '`Map`')
+      .replace('Promise.all', '`Promise.all`')})`
+  const [hand = Number.NaN, lru = Number.NaN, loader = Number.NaN] = theirs
+  return `| ${what} | ${show(ours as number)} | ${note(show(hand), byHand)} | ${note(show(lru), withLru)} | ${show(loader)} |`
+})
+const root = readFileSync(ROOT, 'utf8')
+const PLACE =
+  /(<!-- measured: npm run bench; the table is written by npm --prefix bench run report -->\n[\s\S]*?\| --: \|\n)(?:\|.*\n)*/
+if (!PLACE.test(root)) throw new Error('../README.md has no place for the measurements')
+writeFileSync(
+  ROOT,
+  root.replace(PLACE, (_, head: string) => `${head}${lines.join('\n')}\n`),
 )
 
 /** By the name of a package or of a column, which are not always the same. */
