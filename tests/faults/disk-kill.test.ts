@@ -7,10 +7,12 @@
 import '../support/strict.js'
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import { sqliteStorage } from '../../js/sqlite/index.js'
 import { type Ended, ROOT, rowsOf, run, scratch } from '../support/sqlite.js'
 import { randomFrom, SEED, SOAK } from './support.js'
@@ -90,6 +92,34 @@ test('F1 killed at a system call: at each that writes, syncs, cuts or removes, i
   }
   await Promise.all([work(), work()])
   console.log(`killed at ${chosen.length} of ${calls} system calls`)
+})
+
+test('C14 a thread that is terminated while it writes: as if it had been killed', async (t) => {
+  const file = path.join(scratch(t), 'thread.db')
+  const random = randomFrom(SEED)
+  const known = knownOf()
+  let nth = 1
+  for (let round = 0; round < 12; round++) {
+    const worker = new Worker(VICTIM, { argv: [file, String(nth), String(2 ** 30), 'messages'] })
+    let log = ''
+    worker.on('message', (line) => {
+      log += line
+    })
+    await once(worker, 'message')
+    await delay(random(WRITING_MS_MAX))
+    await worker.terminate()
+    const writes = writesIn(log)
+    nth = Math.max(nth, ...writes.map(([begun]) => begun)) + 1000
+    for (const [begun, keys, isDone] of writes) {
+      for (const key of keys) {
+        if (isDone) known.set(key, { done: begun, cut: new Set() })
+        else known.get(key)?.cut.add(begun)
+      }
+    }
+    // What it said last may not have come: of these, nothing is known but that they are whole.
+    for (const key of KEYS) for (let later = 0; later < 1000; later++) known.get(key)?.cut.add(nth - 1000 + later)
+    await check(file, known, SIZES[0] as number)
+  }
 })
 
 /** Ends with the signal at the `call`th of the calls that change files; without one, notes them in `<file>.calls`. */

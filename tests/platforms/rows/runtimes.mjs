@@ -45,6 +45,45 @@ const load = (file) => {
 console.log(await load('./smoke.cjs').smoke(load('./node_modules/sluice/dist/index.cjs')))
 `
 
+/** A tier on disk, by two storages one after the other, with keys that drivers like to change, and a file that is no database. */
+const SQLITE = `import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { BatchProcessor } from 'sluice'
+import { sqliteStorage } from 'sluice/sqlite'
+const directory = mkdtempSync(join(tmpdir(), 'sluice-platform-'))
+const requests = ['a', 'a\\0b', '\\ud800', '\\udfff', 'é'].map((key) => ({ key, fetchFunction: () => ({ of: key.length }) }))
+const sources = []
+for (let run = 0; run < 2; run++) {
+  const processor = new BatchProcessor({ storage: sqliteStorage({ directory, maxBytes: 2 ** 20 }) })
+  const outcomes = await processor.getCachedDataBatchSettled(requests)
+  sources.push(...new Set(outcomes.map(({ source }) => source)))
+  await processor.close()
+}
+const storage = sqliteStorage({ directory, maxBytes: 2 ** 20 })
+for (let nth = 0; nth < 30; nth++) await storage.mset([{ key: 'k' + nth, value: 'v'.repeat(100_000) }])
+const [first, last] = await storage.mget(['k0', 'k29'])
+await storage.close()
+writeFileSync(join(directory, 'sqlite.db'), 'no database '.repeat(100))
+const [gone] = await storage.mget(['k29'])
+await storage.close()
+const files = readdirSync(directory).sort()
+rmSync(directory, { recursive: true })
+console.log('smoke: ' + [...sources, first === undefined, last.value.length, gone === undefined, ...files].join(' '))
+`
+
+/** The SQLite of the runtime, or none. */
+const sqlite = (name, version, executable, args = []) => ({
+  name: `${name} sluice/sqlite`,
+  version,
+  async run({ project }) {
+    writeFileSync(path.join(project, 'sqlite.mjs'), SQLITE)
+    const said = smoked(await run(executable, [...args, 'sqlite.mjs'], { cwd: project, allowed: OF_NODE }))
+    if (said !== 'fetch sqlite true 100000 true sqlite.db sqlite.db.corrupt') throw new Error(said)
+    return said
+  },
+})
+
 const everyEntry = (load) => `const entries = ${JSON.stringify(ENTRIES)}
 for (const entry of entries) if (Object.keys(${load}).length === 0) throw new Error(entry)
 console.log('smoke: ' + entries.join(', '))
@@ -56,6 +95,9 @@ export const rows = [
   ...Object.keys(nodes).flatMap((major) => forms(`Node ${major}`, node(major), FLAGS, nodes[major])),
   ...forms('Bun', versionBy(bun, 'Bun '), [], bun),
   ...forms('Deno', versionBy(deno), ['run', '--quiet', '--allow-read', '--allow-env', '--node-modules-dir=manual'], deno),
+  ...[22, 24, 26].map((major) => sqlite(`Node ${major}`, node(major), nodes[major], FLAGS)),
+  sqlite('Bun', versionBy(bun, 'Bun '), bun),
+  sqlite('Deno', versionBy(deno), deno, ['run', '--quiet', '--allow-all', '--node-modules-dir=manual']),
   program('every entry, ESM', node(20), 'entries.mjs', everyEntry('await import(entry)'), nodes[20], FLAGS),
   program('every entry, CommonJS', node(20), 'entries.cjs', everyEntry('require(entry)'), nodes[20], FLAGS),
   program('worker_threads', node(20), 'threads.mjs', WORKER_THREAD, nodes[20], FLAGS),

@@ -4,18 +4,20 @@
  *
  *     node victim.mjs <file> <number to begin with> <maxBytes>
  *
- * With `steps` behind that it does the same few things each time, and ends: writes, removes, replaces, and opens the file again after each.
+ * With `messages` behind that it is a thread, and says so by messages. With `steps` it does the same few things each time, and ends: writes, removes, replaces, and opens the file again after each.
  */
 
 import { writeSync } from 'node:fs'
+import { parentPort } from 'node:worker_threads'
 import { sqliteStorage } from 'sluice/sqlite'
 
 const [file, first, maxBytes, steps] = process.argv.slice(2)
 const storage = sqliteStorage({ path: file, maxBytes: Number(maxBytes) })
+const say = steps === 'messages' ? (line) => parentPort.postMessage(line) : (line) => writeSync(1, line)
 const random = (bound) => Math.floor(Math.random() * bound)
 
-writeSync(1, 'ready\n')
-if (steps !== undefined) {
+say('ready\n')
+if (steps === 'steps') {
   for (const [nth, keys, length] of [
     [1, ['key-1', 'key-2', 'key-3'], 10],
     [2, ['key-2', 'key-4'], 700],
@@ -40,8 +42,8 @@ for (let nth = Number(first); ; nth++) {
 }
 
 async function step(nth, keys, length) {
-  writeSync(1, `> ${nth} ${keys.join(' ')}\n`)
+  say(`> ${nth} ${keys.join(' ')}\n`)
   if (nth % 5 === 0) await storage.mdelete(keys)
   else await storage.mset(keys.map((key) => ({ key, value: { key, nth, text: `${key} ${nth} `.repeat(length) } })))
-  writeSync(1, `< ${nth}\n`)
+  say(`< ${nth}\n`)
 }
