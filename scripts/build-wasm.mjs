@@ -7,6 +7,7 @@
 import { existsSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { writeLicenses } from './licenses.mjs'
 import { ensureInstalled } from './setup.mjs'
 import { root, run, runNode, steps } from './steps.mjs'
 
@@ -29,6 +30,7 @@ async function buildWasm() {
   for (const file of ['bytes_bg.wasm', 'sha256_bg.wasm'].map((name) => path.join(out, name))) {
     if (existsSync(path.join(root, file))) await optimize(file, STRIPPED)
   }
+  if (out === 'pkg') writeLicenses()
 }
 
 async function optimize(wasm, flags) {

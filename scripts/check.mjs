@@ -1,5 +1,6 @@
 /** `npm run check`: formatting and lint of everything. `npm run format` (`--fix`) mends what can be mended by itself. */
 
+import { checkLicenses } from './licenses.mjs'
 import { hasCargo, run, runNode, Skipped, steps } from './steps.mjs'
 
 const LINT = ['--locked', '--quiet', '--all-features', '--', '--deny', 'warnings']
@@ -21,5 +22,6 @@ await steps(
         ['lint of Rust', () => cargo('clippy', '--workspace', '--all-targets', ...LINT)],
         // What is compiled for wasm alone, the bindings above all; dev-dependencies need not compile there.
         ['lint of Rust for wasm', () => cargo('clippy', '--lib', '--target', 'wasm32-unknown-unknown', ...LINT)],
+        ['licences of what is compiled in', () => (hasCargo() ? checkLicenses() : new Skipped('no cargo on the PATH'))],
       ],
 )

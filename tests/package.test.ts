@@ -69,6 +69,20 @@ describe('the package', () => {
     assert.equal(await esm.getCachedData('a', () => 'again'), 'esm')
   })
 
+  test('is packed with its licence and those of what is compiled in, and without anything that only development needs', async () => {
+    const { stdout } = await promisify(execFile)('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root })
+    const files = (JSON.parse(stdout) as { files: { path: string }[] }[])[0]?.files.map((file) => file.path) ?? []
+    const documents = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'THIRD-PARTY-LICENSES', 'package.json']
+    assert.deepEqual(files.filter((file) => !file.startsWith('dist/')).sort(), documents)
+    assert.deepEqual(
+      files.filter((file) => !/\.(js|cjs|wasm|d\.ts|d\.cts)$/.test(file) && !documents.includes(file)),
+      [],
+    )
+    const { dependencies, scripts } = createRequire(import.meta.url)('sluice/package.json')
+    assert.equal(dependencies, undefined)
+    for (const name of ['preinstall', 'install', 'postinstall']) assert.equal(scripts[name], undefined)
+  })
+
   test('gives its own package.json and its wasm away', () => {
     const require = createRequire(import.meta.url)
     assert.equal(require('sluice/package.json').name, 'sluice')
