@@ -33,7 +33,7 @@ export async function memory({ isQuick }: Extent): Promise<Report> {
         digits: 0,
         isTurned: true,
         rows: [
-          { title: 'in all', figures: parts.total, bars: [BYTES_BAR] },
+          { title: 'in all', figures: parts.total, bars: isQuick ? [] : [BYTES_BAR] },
           { title: 'on the heap', figures: parts.heap },
           { title: 'in array buffers', figures: parts.buffers },
           { title: 'in wasm', figures: parts.wasm },
@@ -54,7 +54,7 @@ export async function gc({ isQuick }: Extent): Promise<Report> {
   const of = (figure: (pauses: Pauses) => number) =>
     Object.fromEntries([...runs].map(([name, pauses]) => [name, round(Math.min(...pauses.map(figure)))]))
   const rows: Row[] = [
-    { title: 'longest pause', figures: of(({ longest, full }) => Math.max(longest, ...full)), bars: [PAUSE_BAR] },
+    { title: 'longest pause', figures: of(({ longest, full }) => Math.max(longest, ...full)), bars: isQuick ? [] : [PAUSE_BAR] },
     { title: 'a full collection', figures: of(({ full }) => median(full)) },
     { title: 'longest that came by itself', figures: of(({ longest }) => longest) },
     { title: 'all that came by themselves', figures: of(({ total }) => total) },
