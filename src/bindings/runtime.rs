@@ -7,7 +7,7 @@ use core::arch::wasm32::unreachable;
 use core::panic::PanicInfo;
 
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
 #[panic_handler]
 fn panic(_: &PanicInfo) -> ! {
