@@ -12,10 +12,7 @@ const source = new EventEmitter()
 function makeReport(name: string, signal: AbortSignal): Promise<string> {
   console.log(`  source: ${name} begun`)
   return new Promise((resolve, reject) => {
-    source.once(`finish ${name}`, () => {
-      console.log(`  source: ${name} made`)
-      resolve(`report on ${name}`)
-    })
+    source.once(`finish ${name}`, () => resolve(`the report on ${name}`))
     signal.addEventListener('abort', () => {
       console.log(`  source: ${name} aborted`)
       reject(signal.reason)
@@ -49,12 +46,15 @@ const address = await app.listen({ host: '127.0.0.1', port: 0 })
 async function client(by: string, name: string) {
   const plug = new AbortController()
   const waits = once(connections, `${by} waits`)
-  const answer = fetch(`${address}/reports/${name}?by=${by}`, { signal: plug.signal }).then(
-    async (response) => console.log(`${by} got ${response.status}: ${await response.text()}`),
-    (error: Error) => console.log(`${by} got ${error.name}`),
-  )
+  const url = `${address}/reports/${name}?by=${by}`
+  const answer = fetch(url, { signal: plug.signal }).then(async (response) => `${by} got ${await response.text()}`)
   await waits
-  return { answer, unplug: () => plug.abort() }
+  const unplug = () => {
+    console.log(`${by} disconnects`)
+    plug.abort()
+    return answer.catch(() => undefined)
+  }
+  return { answer, unplug }
 }
 
 console.log('Ada and Grace want the same, and Ada disconnects')
@@ -63,31 +63,28 @@ const ada = await client('Ada', 'spring')
 const grace = await client('Grace', 'spring')
 await begun
 const adaGone = once(connections, 'Ada gone')
-ada.unplug()
-await Promise.all([ada.answer, adaGone])
+await Promise.all([ada.unplug(), adaGone])
 source.emit('finish spring')
-await grace.answer
+console.log(await grace.answer)
 
 console.log('Joan alone wants another, and disconnects')
 const joanBegun = once(source, 'begun autumn')
 const joan = await client('Joan', 'autumn')
 await joanBegun
 const aborted = once(source, 'aborted autumn')
-joan.unplug()
-await Promise.all([joan.answer, aborted])
+await Promise.all([joan.unplug(), aborted])
 await app.close()
 
 /* It prints:
 
 Ada and Grace want the same, and Ada disconnects
   source: spring begun
-Ada got AbortError
+Ada disconnects
   route: Ada has gone
-  source: spring made
-Grace got 200: report on spring
+Grace got the report on spring
 Joan alone wants another, and disconnects
   source: autumn begun
-Joan got AbortError
+Joan disconnects
   route: Joan has gone
   source: autumn aborted
 */

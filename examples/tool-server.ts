@@ -1,8 +1,6 @@
 /**
- * A tool server as MCP has them, JSON-RPC over HTTP, with a tool that lists components out of a slow registry.
- *
- * Agents ask for the same things at the same time. Several components of a framework are one call to the registry, whoever asks, and what it brings
- * besides is kept.
+ * A tool server as MCP has them, JSON-RPC over HTTP, with a tool that lists components out of a slow registry. Several of a framework are one call to
+ * the registry, whichever agents ask for them, and what it brings besides is kept.
  */
 
 import { createServer } from 'node:http'
@@ -36,16 +34,16 @@ async function listComponents(names: readonly string[]): Promise<string[]> {
   return names.map((name, index) => (sizes[index] === undefined ? `there is no ${name}` : `${name} has ${sizes[index]} KB`))
 }
 
-// The server.
 interface Call {
-  readonly id: number
+  readonly id?: number
   readonly method: string
   readonly params?: { readonly name: string; readonly arguments: { readonly names: readonly string[] } }
 }
 const inputSchema = { type: 'object', properties: { names: { type: 'array', items: { type: 'string' } } }, required: ['names'] }
 const tools = [{ name: 'list_components', description: 'Components, as framework/name, and their sizes', inputSchema }]
-
+const serverInfo = { name: 'components', version: '1.0.0' }
 async function answer({ method, params }: Call): Promise<object> {
+  if (method === 'initialize') return { result: { protocolVersion: '2025-06-18', serverInfo, capabilities: { tools: {} } } }
   if (method === 'tools/list') return { result: { tools } }
   if (method !== 'tools/call') return { error: { code: -32601, message: `there is no method ${method}` } }
   if (params?.name !== 'list_components') return { error: { code: -32602, message: `there is no tool ${params?.name}` } }
@@ -53,16 +51,18 @@ async function answer({ method, params }: Call): Promise<object> {
   return { result: { content: lines.map((text) => ({ type: 'text', text })) } }
 }
 const server = createServer(async (request, response) => {
+  // There are no streams, and notifications have no answer.
+  if (request.method !== 'POST') return response.writeHead(405).end()
   const call = (await json(request)) as Call
-  response.end(JSON.stringify({ jsonrpc: '2.0', id: call.id, ...(await answer(call)) }))
+  if (call.id === undefined) return response.writeHead(202).end()
+  response.setHeader('content-type', 'application/json')
+  return response.end(JSON.stringify({ jsonrpc: '2.0', id: call.id, ...(await answer(call)) }))
 })
 await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
 const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
-// Agents.
 async function ask(method: string, params?: Call['params']): Promise<string> {
-  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
-  return (await fetch(url, { method: 'POST', body })).text()
+  return (await fetch(url, { method: 'POST', body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }) })).text()
 }
 const list = (...names: string[]) => ask('tools/call', { name: 'list_components', arguments: { names } })
 
