@@ -82,6 +82,33 @@ describe('a tier beneath memory', () => {
     )
   })
 
+  test('that is slow gets what was loaded meanwhile in one call, the latest of each key', async (t) => {
+    const disk = new MapTier()
+    const { processor } = setUp(t, { storage: disk })
+    await processor.mget(['a', 'b', 'c'])
+    disk.log.length = 0
+    disk.gate = new Deferred()
+    await processor.getCachedData('a', () => 1, { cache: 'reload' })
+    await drained()
+    for (const [key, value] of [
+      ['b', 2],
+      ['c', 3],
+      ['b', 4],
+      ['a', 5],
+    ] as const) {
+      await processor.getCachedData(key, () => value, { cache: 'reload' })
+      await drained()
+    }
+    assert.deepEqual(disk.log, ['mset a'])
+    disk.open()
+    await drained()
+    assert.deepEqual(disk.log, ['mset a', 'mset b,c,a'])
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((key) => disk.kept.get(key)?.value),
+      [5, 4, 3],
+    )
+  })
+
   test('is believed for what is left of an entry, and not longer', async (t) => {
     const disk = new MapTier()
     const { processor, clock } = setUp(t, { storage: disk, ttl: 1000 })

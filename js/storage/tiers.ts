@@ -57,6 +57,8 @@ export class Tiers {
   /** Written with the next turn of the event loop, all at once. */
   #pending = new Map<string, Pending>()
   #flushing: Promise<TierFailure> | undefined
+  /** The burst before. What comes while it is being written waits for it, and is written together, however slow a tier is. */
+  #writing: Promise<TierFailure> = Promise.resolve(undefined)
 
   constructor(storage: StorageInput | undefined, config: ResolvedConfig, events: Events) {
     const { clock, storageBreaker } = config
@@ -110,7 +112,7 @@ export class Tiers {
     const before = this.#pending.get(key)
     this.#pending.set(key, { entry, replaces: replaces || before?.replaces === true })
     if (replaces) for (const hidden of this.#hidden) hidden.hide({ keys: [key], matches: undefined })
-    this.#flushing ??= Promise.resolve().then(() => this.#flush())
+    this.#flushing ??= this.#writing.then(() => this.#flush())
     return this.#flushing
   }
 
@@ -148,19 +150,20 @@ export class Tiers {
     return (this.tiers[index as number] as Tier).name
   }
 
-  async #flush(): Promise<TierFailure> {
+  #flush(): Promise<TierFailure> {
     this.#flushing = undefined
     const pending = [...this.#pending]
     this.#pending = new Map()
-    if (pending.length === 0) return undefined
+    if (pending.length === 0) return Promise.resolve(undefined)
     const entries = pending.map(([key, { entry }]) => ({ key, ...entry }))
     const replaced = pending.filter(([, { replaces }]) => replaces).map(([key]) => key)
-    return firstOf(
+    this.#writing = firstOf(
       this.metrics.map((metrics, index) => {
         metrics.writes += entries.length
         return this.#mset(index, entries, replaced)
       }),
     )
+    return this.#writing
   }
 
   /** Writes entries to tier `index`. `replaced` are keys whose older entries are hidden there. */
