@@ -63,12 +63,12 @@ const out = flags.out ?? (isFull ? fileOf(results) : undefined)
 if (out !== undefined) {
   mkdirSync(path.dirname(out), { recursive: true })
   // A part goes with what was measured before; each says when it was.
-  const before = flags.only !== undefined && existsSync(out) ? read(out).sections : {}
-  const all = { ...before, ...sections }
+  const before = flags.only !== undefined && existsSync(out) ? read(out) : undefined
+  const all = { ...before?.sections, ...sections }
   const ordered = Object.fromEntries(
     Object.keys(SECTIONS).flatMap((name) => (all[name] === undefined ? [] : [[name, all[name]]])),
   )
-  writeFileSync(out, `${JSON.stringify({ ...results, sections: ordered }, undefined, 1)}\n`)
+  writeFileSync(out, `${JSON.stringify({ ...(before ?? results), sections: ordered }, undefined, 1)}\n`)
   console.log(`Written to ${path.relative(process.cwd(), out)}`)
 }
 
