@@ -24,7 +24,8 @@ const KEYS = Array.from({ length: 100 }, (_, at) => `key-${at}`)
 const SIZES = [2 ** 30, 2 ** 20]
 /** Each on a file of its own, at the same time. */
 const CHAINS = 4
-const WRITING_MS_MAX = 40
+const LINES_MAX = 12
+const WRITING_MS_MAX = 10
 const STARTING_MS_MAX = 120
 /** Of the system calls of a run, so many are killed at; with `SLUICE_SOAK`, each. */
 const CALLS_IN_CI = 24
@@ -194,10 +195,12 @@ async function logOfVictim(file: string, nth: number, maxBytes: number, random: 
   const child: ChildProcess = spawn(process.execPath, [VICTIM, file, String(nth), String(maxBytes)], { cwd: ROOT })
   let log = ''
   let errors = ''
-  const isReady = new Promise<void>((resolve) => {
+  // By what it has said rather than by time alone, so that it has written something on a busy machine, too.
+  const lines = 1 + random(LINES_MAX)
+  const hasSaid = new Promise<void>((resolve) => {
     child.stdout?.setEncoding('utf8').on('data', (text) => {
       log += text
-      resolve()
+      if (log.split('\n').length > lines) resolve()
     })
     child.once('close', () => resolve())
   })
@@ -207,7 +210,7 @@ async function logOfVictim(file: string, nth: number, maxBytes: number, random: 
   const isClosed = new Promise((resolve) => child.once('close', resolve))
   if (random(4) === 0) await delay(random(STARTING_MS_MAX))
   else {
-    await isReady
+    await hasSaid
     await delay(random(WRITING_MS_MAX))
   }
   child.kill('SIGKILL')
