@@ -34,23 +34,26 @@ export type StreamedPart = ContentPart | AsyncIterable<Uint8Array>
 const EXPECTED =
   'strings, numbers, BigInts, booleans, null, undefined, Uint8Arrays, and arrays and plain objects of these without a circle'
 
+/** `contentKey`, at once or by pieces. */
+export interface ContentKey {
+  (...parts: readonly ContentPart[]): string
+  /** As `contentKey`, and the same key whether bytes come at once or in pieces: `await contentKey.stream('v1', createReadStream(file))`. */
+  stream(...parts: readonly StreamedPart[]): Promise<string>
+}
+
 /**
  * A key of 64 hexadecimal digits, the same for the same parts in every process and version, and another one for any others: for results that depend on
  * nothing but their input.
  */
-export function contentKey(...parts: readonly ContentPart[]): string {
+export const contentKey: ContentKey = ((...parts: readonly ContentPart[]): string => {
   const encoder = new Encoder(parts.length)
   parts.forEach((part, index) => {
     encoder.add(part, `contentKey(parts[${index}])`)
   })
   return encoder.finish()
-}
+}) as ContentKey
 
-export declare namespace contentKey {
-  /** As `contentKey`, and the same key whether bytes come at once or in pieces: `await contentKey.stream('v1', createReadStream(file))`. */
-  let stream: (...parts: readonly StreamedPart[]) => Promise<string>
-}
-contentKey.stream = async (...parts: readonly StreamedPart[]): Promise<string> => {
+contentKey.stream = async (...parts) => {
   const encoder = new Encoder(parts.length)
   for (const [index, part] of parts.entries()) {
     const where = `contentKey.stream(parts[${index}])`

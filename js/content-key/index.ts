@@ -1,3 +1,3 @@
 /** `sluice/content-key`: keys made of content. Beside the main entry, of which it knows nothing. */
 
-export { type ContentPart, contentKey, type StreamedPart } from './content-key.js'
+export { type ContentKey, type ContentPart, contentKey, type StreamedPart } from './content-key.js'

@@ -3,8 +3,10 @@
 import { typed, verify } from '../options/checks.js'
 import type { BatchProcessor } from '../processor.js'
 
-type Processor = Pick<BatchProcessor, 'mget' | 'mset' | 'has' | 'delete' | 'invalidate' | 'clear' | 'memory'>
-type Entry = { key: string; value: unknown; ttl?: number | undefined }
+/** What of a processor the adapter uses. */
+export type KeyvProcessor = Pick<BatchProcessor, 'mget' | 'mset' | 'has' | 'delete' | 'invalidate' | 'clear' | 'memory'>
+/** What Keyv hands to `setMany`. */
+export type KeyvEntry = { key: string; value: unknown; ttl?: number | undefined }
 
 /**
  * A storage adapter for Keyv 5 and 6 that keeps things in a `BatchProcessor`, in memory and its tiers: `new Keyv({ store: new KeyvSluice(processor) })`. It is a
@@ -17,10 +19,10 @@ export class KeyvSluice {
   readonly opts: Record<string, unknown> = { url: 'sluice', dialect: 'sqlite' }
   /** Set by Keyv 5, which puts it before each key, too. */
   declare namespace?: string | undefined
-  readonly #processor: Processor
+  readonly #processor: KeyvProcessor
 
-  constructor(processor: Processor) {
-    const isRight = (value: unknown): boolean => typeof (value as Processor | undefined)?.mget === 'function'
+  constructor(processor: KeyvProcessor) {
+    const isRight = (value: unknown): boolean => typeof (value as KeyvProcessor | undefined)?.mget === 'function'
     verify('KeyvSluice(processor)', processor, typed('a BatchProcessor', isRight))
     this.#processor = processor
   }
@@ -39,7 +41,7 @@ export class KeyvSluice {
     return true
   }
 
-  async setMany(entries: readonly Entry[]): Promise<boolean[]> {
+  async setMany(entries: readonly KeyvEntry[]): Promise<boolean[]> {
     await this.#processor.mset(entries.map(({ key, value, ttl }) => ({ key, value, ttl: ttl || Number.POSITIVE_INFINITY })))
     return entries.map(() => true)
   }

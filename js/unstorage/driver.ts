@@ -3,9 +3,14 @@
 import { typed, verify } from '../options/checks.js'
 import type { BatchProcessor } from '../processor.js'
 
-type Processor = Pick<BatchProcessor, 'get' | 'mget' | 'set' | 'mset' | 'has' | 'delete' | 'invalidate' | 'clear' | 'memory'>
+/** What of a processor the driver uses. */
+export type DriverProcessor = Pick<
+  BatchProcessor,
+  'get' | 'mget' | 'set' | 'mset' | 'has' | 'delete' | 'invalidate' | 'clear' | 'memory'
+>
 
-interface ItemOptions {
+/** What unstorage hands to `setItem`. */
+export interface DriverItemOptions {
   /** Seconds, as for unstorage's other drivers. */
   ttl?: number
 }
@@ -19,9 +24,9 @@ export interface SluiceDriver {
   // biome-ignore lint/suspicious/noExplicitAny: as unstorage declares it
   getItems(items: { key: string }[]): Promise<{ key: string; value: any }[]>
   getItemRaw(key: string): Promise<unknown>
-  setItem(key: string, value: string, options?: ItemOptions): Promise<void>
-  setItems(items: { key: string; value: string; options?: ItemOptions }[]): Promise<void>
-  setItemRaw(key: string, value: unknown, options?: ItemOptions): Promise<void>
+  setItem(key: string, value: string, options?: DriverItemOptions): Promise<void>
+  setItems(items: { key: string; value: string; options?: DriverItemOptions }[]): Promise<void>
+  setItemRaw(key: string, value: unknown, options?: DriverItemOptions): Promise<void>
   removeItem(key: string): Promise<void>
   getKeys(base?: string): Promise<string[]>
   clear(base?: string): Promise<void>
@@ -31,14 +36,15 @@ export interface SluiceDriver {
  * A driver that keeps items in a `BatchProcessor`, in memory and its tiers. It is a cache: what has to leave leaves, and `getKeys` knows what is in memory. The
  * processor is yours to close.
  */
-export function sluiceDriver(processor: Processor): SluiceDriver {
-  const isRight = (value: unknown): boolean => typeof (value as Processor | undefined)?.mget === 'function'
+export function sluiceDriver(processor: DriverProcessor): SluiceDriver {
+  const isRight = (value: unknown): boolean => typeof (value as DriverProcessor | undefined)?.mget === 'function'
   verify('sluiceDriver(processor)', processor, typed('a BatchProcessor', isRight))
-  const ttlOf = (options: ItemOptions | undefined): { ttl: number } => ({
+  const ttlOf = (options: DriverItemOptions | undefined): { ttl: number } => ({
     ttl: options?.ttl ? options.ttl * 1000 : Number.POSITIVE_INFINITY,
   })
   const get = async (key: string): Promise<unknown> => (await processor.get(key)) ?? null
-  const set = (key: string, value: unknown, options?: ItemOptions): Promise<void> => processor.set(key, value, ttlOf(options))
+  const set = (key: string, value: unknown, options?: DriverItemOptions): Promise<void> =>
+    processor.set(key, value, ttlOf(options))
   return {
     name: 'sluice',
     hasItem: (key) => processor.has(key),
