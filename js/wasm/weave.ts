@@ -14,7 +14,7 @@ export interface Streams {
 const SIZES = 1
 const OPCODES = 2
 const LABELS = 4
-const I64 = 10
+const CONSTANTS = 10
 const TABLE = -1
 const BYTE = -2
 
@@ -59,7 +59,7 @@ export function weave(bytes: Uint8Array, { parts, functions, kinds, kindOf }: St
       for (let i = 0; i < operands.length; i++) {
         const part = operands[i] as number
         if (part === TABLE) for (let labels = leb(LABELS); labels >= 0; labels--) leb(LABELS)
-        else if (part === BYTE) copy(I64, 1)
+        else if (part === BYTE) copy(CONSTANTS, 1)
         else {
           let place = places[part] as number
           let byte: number
