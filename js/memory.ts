@@ -118,7 +118,10 @@ export class MemoryCache {
     this.#dispatcher.after()
   }
 
-  /** The keys of all valid values, most recently used first. */
+  /**
+   * The keys of all valid values, from the last to the first that would leave: most recently used first with `policy: 'lru'`, and by
+   * default as long as memory is not full.
+   */
   keys(): IterableIterator<string> {
     return (this.#living()?.keys(this.#dispatcher.now()) ?? []).values()
   }

@@ -68,6 +68,9 @@ export type BatchValues<T extends ValueTypes> = { -readonly [Index in keyof T]: 
 /** What `getCachedDataBatchSettled` answers to such requests. */
 export type BatchOutcomes<T extends ValueTypes> = { -readonly [Index in keyof T]: BatchOutcome<T[Index]> }
 
+/** Who leaves when memory is full. */
+export type EvictionPolicy = 'adaptive' | 'lru'
+
 /** `'none'`: no groups. `'prefix'`: the key's first two `:`-parts. `'custom'`: what `customGrouper` answers. */
 export type GroupingStrategy = 'none' | 'prefix' | 'custom'
 
@@ -585,6 +588,8 @@ export interface BatchProcessorConfig {
   maxEntries?: number | undefined
   /** Most weight in memory. Default `Infinity`; weights are counted only where this is finite. */
   maxWeight?: number | undefined
+  /** Who leaves when it is full. `'adaptive'`, the default, keeps what would hit most; `'lru'` is exactly the least recently used first. */
+  policy?: EvictionPolicy | undefined
   /** Default TTL. Default one hour. */
   ttl?: number | undefined
   /** TTL of `null` values. Default: as any other value. */

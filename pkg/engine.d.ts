@@ -57,7 +57,7 @@ export function get(core: number, len: number, now: number): number;
 export function invalidate(core: number, kind: number, len: number, now: number): number;
 
 /**
- * The keys of valid entries, most recently used first: `bytes` and, as lengths, `words` out. Answers how many.
+ * The keys of valid entries, from who would leave last to who would leave first: `bytes` and, as lengths, `words` out. Answers how many.
  */
 export function keys(core: number, now: number): number;
 

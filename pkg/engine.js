@@ -166,7 +166,7 @@ export function invalidate(core, kind, len, now) {
 }
 
 /**
- * The keys of valid entries, most recently used first: `bytes` and, as lengths, `words` out. Answers how many.
+ * The keys of valid entries, from who would leave last to who would leave first: `bytes` and, as lengths, `words` out. Answers how many.
  * @param {number} core
  * @param {number} now
  * @returns {number}

@@ -30,6 +30,8 @@ pub struct Config {
     pub adaptive: Range,
     /// Up to so many, how many keys a group fetch gets finds itself; 0: it does not.
     pub adaptive_keys: f64,
+    /// Who leaves is decided by what would have hit most; else the least recently used do.
+    pub dueling: bool,
 }
 
 impl Config {

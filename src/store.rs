@@ -11,7 +11,7 @@ use crate::hash::KeyHash;
 use crate::ids::Slot;
 use crate::index::Index;
 use crate::labels::Labels;
-use crate::policy::Lru;
+use crate::policy::Policy;
 use crate::random::Random;
 use crate::time::{Instant, Millis};
 
@@ -76,7 +76,7 @@ pub enum Stored {
 #[derive(Debug)]
 pub struct Store {
     index: Index<Entry>,
-    policy: Lru,
+    policy: Policy,
     /// Tags, and once they are asked for, groups.
     labels: Labels,
     bounds: Bounds,
@@ -90,10 +90,10 @@ pub struct Store {
 
 impl Store {
     #[must_use]
-    pub fn new(bounds: Bounds, freshness: Freshness) -> Self {
+    pub fn new(bounds: Bounds, freshness: Freshness, policy: Policy) -> Self {
         Self {
             index: Index::default(),
-            policy: Lru::default(),
+            policy,
             labels: Labels::default(),
             bounds,
             freshness,
@@ -108,8 +108,12 @@ impl Store {
     pub fn lookup(&mut self, hash: KeyHash, key: &[u8], now: Instant, stale: Millis, random: &mut Random) -> Lookup {
         let Some(slot) = self.index.find(hash, key) else { return Lookup::Miss };
         let Entry { expires_at, ttl_ms, holds, .. } = *self.index.payload(slot);
-        if now < expires_at {
-            self.policy.hit(slot);
+        let valid = now < expires_at;
+        if !(valid || holds == Holds::Value && now < expires_at.plus(stale)) {
+            return Lookup::Miss;
+        }
+        self.policy.used(slot, hash);
+        if valid {
             if holds == Holds::Failure {
                 return Lookup::Failure(slot);
             }
@@ -119,11 +123,7 @@ impl Store {
             }
             return if early { Lookup::Early(slot) } else { Lookup::Hit(slot) };
         }
-        if holds == Holds::Value && now < expires_at.plus(stale) {
-            self.policy.hit(slot);
-            return Lookup::Stale(slot);
-        }
-        Lookup::Miss
+        Lookup::Stale(slot)
     }
 
     /// Looks `key` up without a trace.
@@ -169,18 +169,21 @@ impl Store {
             return Ok(Stored::TooHeavy);
         }
         if let Some(slot) = found {
-            // As the most recent it is the last to be asked to leave, and alone it fits.
-            self.policy.hit(slot);
+            self.policy.used(slot, hash);
             self.labels.remove(slot);
             let before = core::mem::replace(self.index.payload_mut(slot), entry);
             self.weight = self.weight - u64::from(before.weight) + u64::from(weight);
-            self.evict(0, 0, &mut vacated);
+            if self.weight > self.bounds.weight_max {
+                // It must not be asked to leave itself: alone it fits.
+                self.policy.spare(slot);
+                self.evict(0, 0, &mut vacated);
+            }
             return Ok(Stored::At(slot));
         }
         self.evict(1, u64::from(weight), &mut vacated);
         self.policy.reserve(self.index.slots() + 1)?;
         let slot = self.index.insert(hash, key, entry)?;
-        self.policy.inserted(slot);
+        self.policy.inserted(slot, hash);
         self.weight += u64::from(weight);
         Ok(Stored::At(slot))
     }
@@ -270,7 +273,7 @@ impl Store {
         self.index.capacity_bytes() + self.policy.capacity_bytes() + self.labels.capacity_bytes()
     }
 
-    /// The slots of valid entries, most recently used first.
+    /// The slots of valid entries, from who would leave last to who would leave first: most recently used first, where that is LRU.
     pub fn recent(&self, now: Instant) -> impl Iterator<Item = Slot> {
         self.policy.iter().filter(move |&slot| self.index.payload(slot).is_readable(now))
     }
@@ -300,7 +303,10 @@ impl Store {
 
     fn evict(&mut self, entries: usize, weight: u64, vacated: &mut impl FnMut(Slot, Vacated)) {
         while self.index.len() + entries > self.bounds.entries_max || self.weight + weight > self.bounds.weight_max {
-            let Some(victim) = self.policy.victim() else { return };
+            let index = &self.index;
+            let Some(victim) = self.policy.victim(entries as u32, |slot| (index.hash(slot), index.payload(slot).weight)) else {
+                return;
+            };
             self.remove(victim);
             vacated(victim, Vacated::Evicted);
         }

@@ -95,6 +95,7 @@ const CONFIG_OPTIONS: Record<string, Case> = {
   staleIfError: ttl,
   isolation: names('shared', 'freeze', 'clone'),
   maxEntries: bound,
+  policy: names('adaptive', 'lru'),
   maxWeight: { ...bound, good: [1, 2 ** 40, FOREVER] },
   ttl,
   negativeTtl: ttl,

@@ -128,8 +128,8 @@ describe('memory', () => {
 })
 
 describe('what leaves when memory is full', () => {
-  test('is the least recently used', (t) => {
-    const { memory } = setUp(t, { maxEntries: 3 }).processor
+  test("is the least recently used where the policy is 'lru'", (t) => {
+    const { memory } = setUp(t, { maxEntries: 3, policy: 'lru' }).processor
     memory.set('a', 1).set('b', 2).set('c', 3)
     memory.get('a')
     memory.set('d', 4)
@@ -142,7 +142,7 @@ describe('what leaves when memory is full', () => {
   test('is spared by a read of a batch, by get, mget and set, not by peek, has, remainingTtl or keys', async (t) => {
     const uses = ['batch', 'get', 'mget', 'set', 'processor.get']
     for (const use of [...uses, 'peek', 'has', 'remainingTtl', 'keys', 'plan']) {
-      const { processor } = setUp(t, { maxEntries: 2 })
+      const { processor } = setUp(t, { maxEntries: 2, policy: 'lru' })
       const { memory } = processor
       memory.set('a', 1).set('b', 2)
       if (use === 'batch') await processor.getCachedDataBatch([unwanted('a')])
@@ -158,10 +158,69 @@ describe('what leaves when memory is full', () => {
   })
 
   test('is in the order of a batch: its first key is used first', async (t) => {
-    const { processor } = setUp(t, { maxEntries: 3 })
+    const { processor } = setUp(t, { maxEntries: 3, policy: 'lru' })
     await processor.getCachedDataBatch([ready('a', 1), ready('b', 2), ready('c', 3)])
     await processor.getCachedDataBatch([unwanted('c'), unwanted('a')])
     assert.deepEqual(keysOf(processor), ['a', 'c', 'b'])
+  })
+
+  test('is the least recently used by default, too, as long as nothing else would have hit more', (t) => {
+    const { memory } = setUp(t, { maxEntries: 500 }).processor
+    const reference = setUp(t, { maxEntries: 500, policy: 'lru' }).processor.memory
+    for (let step = 0; step < 20_000; step++) {
+      // Each key a few times in a row, and then never again for long.
+      const key = `${(step >> 2) % 2000}`
+      assert.equal(memory.get(key), reference.get(key))
+      for (const cache of [memory, reference]) cache.set(key, step)
+    }
+    assert.deepEqual(keysOf({ memory }), keysOf({ memory: reference }))
+  })
+
+  test('is not what a loop comes back to: of one that does not fit, most stays', (t) => {
+    const hits = (policy: 'adaptive' | 'lru') => {
+      const { memory } = setUp(t, { maxEntries: 500, policy }).processor
+      let count = 0
+      for (let step = 0; step < 50_000; step++) {
+        const key = `${step % 1000}`
+        if (memory.get(key) !== undefined) count++
+        else memory.set(key, step)
+      }
+      assert.equal(memory.size, 500)
+      return count
+    }
+    assert.equal(hits('lru'), 0)
+    assert.ok(hits('adaptive') > 15_000, `${hits('adaptive')} of 50,000`)
+  })
+
+  test('is not what is read again and again, whatever is read only once', (t) => {
+    const { memory } = setUp(t, { maxEntries: 500 }).processor
+    let misses = 0
+    for (let step = 0; step < 60_000; step++) {
+      // Every third is one of 300, the others are new: LRU would have forgotten each before it is read again.
+      const key = step % 3 === 0 ? `${(step / 3) % 300}` : `once ${step}`
+      if (memory.get(key) !== undefined) continue
+      memory.set(key, step)
+      if (step % 3 === 0 && step >= 30_000) misses++
+    }
+    assert.ok(misses < 500, `${misses} of 10,000 missed`)
+  })
+
+  test('is never more than must: by weight, too, everything fits, and values stay with their keys', (t) => {
+    const { memory } = setUp(t, { maxEntries: 200, maxWeight: 1000 }).processor
+    let state = 1
+    const random = (below: number) => {
+      state = (state * 48_271) % 0x7fff_ffff
+      return state % below
+    }
+    for (let step = 0; step < 50_000; step++) {
+      const key = `${random(random(2) === 0 ? 100 : 1000)}`
+      const got = memory.get(key)
+      assert.ok(got === undefined || (got as string).startsWith(`${key}:`))
+      if (got === undefined || random(10) === 0) memory.set(key, `${key}:${step}`, { weight: random(20) })
+      if (random(50) === 0) memory.delete(`${random(1000)}`)
+      assert.ok(memory.size <= 200 && memory.weight <= 1000)
+    }
+    assert.equal(keysOf({ memory }).length, memory.size)
   })
 
   test('is never a load in flight, nor what waits for it', async (t) => {

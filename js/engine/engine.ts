@@ -57,6 +57,7 @@ export interface EngineConfig {
   slidingTtl: boolean
   earlyRefresh: number
   retryBudget: Readonly<{ ratio: number; burst: number }>
+  policy: 'adaptive' | 'lru'
   maxConcurrency: number
   maxQueue: number
   adaptiveConcurrency: Readonly<{ min: number; max: number; initial: number }>
@@ -419,7 +420,7 @@ export class Engine {
     this.#call(() => this.#exports.purge(this.#handle, now))
   }
 
-  /** Keys of valid entries, most recently used first. */
+  /** Keys of valid entries, from who would leave last to who would leave first. */
   keys(now: number): string[] {
     const count = this.#call(() => this.#exports.keys(this.#handle, now))
     this.#takeViews()

@@ -60,6 +60,7 @@ export function createCore(config: EngineConfig, owner: object): Core {
     config.adaptiveConcurrency.max,
     config.adaptiveConcurrency.initial,
     config.adaptiveBatchSize ? config.batchDefaults.maxBatchSize : 0,
+    config.policy === 'adaptive' ? 1 : 0,
     ...seed(),
     ...config.rateLimit.flatMap(({ requests, perMs, burst, onLimit }) => [requests, perMs, burst, onLimit === 'reject' ? 1 : 0]),
   ]

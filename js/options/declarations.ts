@@ -43,6 +43,7 @@ export interface Declaration {
 
 const HOUR_MS = 3_600_000
 const groupings = ['none', 'prefix', 'custom'] as const
+const policies = ['adaptive', 'lru'] as const
 const orphans = ['abort', 'finish'] as const
 const isolations = ['shared', 'freeze', 'clone'] as const
 const cacheModes = ['default', 'reload', 'only-if-cached', 'no-store'] as const
@@ -434,6 +435,14 @@ export const CONFIG_OPTIONS: readonly Declaration[] = [
     default: Number.POSITIVE_INFINITY,
     check: anIntegerOrInfinity(1),
     prose: 'Most weight in memory, in bytes by default. A value heavier than all of it is never stored.',
+  },
+  {
+    name: 'policy',
+    type: quoted(policies),
+    default: 'adaptive',
+    check: oneOf(...policies),
+    prose:
+      'Who leaves when it is full: what has least been worth keeping of late, judged by how often and how recently it was used; or exactly the least recently used.',
   },
   {
     name: 'ttl',

@@ -12,6 +12,7 @@ import type {
   BatchProgress,
   BatchRequest,
   CacheMode,
+  EvictionPolicy,
   FetchContext,
   GroupFetch,
   GroupingStrategy,
@@ -75,6 +76,7 @@ export interface ResolvedConfig {
   readonly adaptiveBatchSize: boolean
   readonly maxEntries: number
   readonly maxWeight: number
+  readonly policy: EvictionPolicy
   readonly ttl: number
   readonly negativeTtl: number | undefined
   readonly errorTtl: number

@@ -75,6 +75,7 @@ pub fn create(config: &[f64]) -> Handle {
         max,
         initial,
         keys,
+        dueling,
     ] = config;
     let config = Config {
         max_entries,
@@ -90,6 +91,7 @@ pub fn create(config: &[f64]) -> Handle {
         max_queue: queue,
         adaptive: Range { min, max, initial },
         adaptive_keys: keys,
+        dueling: dueling != 0.0,
     };
     let mail = Box::new(Mail {
         effects: core::ptr::null(),
@@ -378,7 +380,7 @@ pub fn purge(core: Handle, now: f64) {
     turn(core).engine.purge(Instant(now));
 }
 
-/// The keys of valid entries, most recently used first: `bytes` and, as lengths, `words` out. Answers how many.
+/// The keys of valid entries, from who would leave last to who would leave first: `bytes` and, as lengths, `words` out. Answers how many.
 #[wasm_bindgen]
 pub fn keys(core: Handle, now: f64) -> usize {
     let inner = inner(core);

@@ -93,7 +93,7 @@ impl Engine {
         store.purge(now, |slot, why| Self::vacate(effects, stats, slot, why));
     }
 
-    /// The slots of valid entries, most recently used first.
+    /// The slots of valid entries, from who would leave last to who would leave first.
     pub fn recent(&self, now: Instant) -> impl Iterator<Item = Slot> {
         self.store.recent(now)
     }

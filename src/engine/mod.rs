@@ -35,6 +35,7 @@ use crate::flight::{Flight, Flights, Stage};
 use crate::hash::{Hasher, KeyHash, Seed};
 use crate::ids::{BatchId, CallId, FlightId, Slot, TimerId};
 use crate::index::Index;
+use crate::policy::Policy;
 use crate::random::Random;
 use crate::rate::Rate;
 use crate::retry::RetryBudget;
@@ -108,10 +109,11 @@ impl Engine {
     pub fn new(config: Config, seed: Seed) -> Self {
         let bounds = Bounds { entries_max: config.entries_max(), weight_max: config.weight_max() };
         let freshness = Freshness { sliding: config.sliding, early: config.early_refresh };
+        let policy = Policy::new(config.dueling, bounds.entries_max, seed[1]);
         Self {
             config,
             hasher: Hasher::new(seed),
-            store: Store::new(bounds, freshness),
+            store: Store::new(bounds, freshness, policy),
             flights: Flights::default(),
             schedule: Schedule::new(config.max_concurrency as u32),
             deadlines: Deadlines::default(),

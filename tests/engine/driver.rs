@@ -25,6 +25,7 @@ pub const CONFIG: Config = Config {
     max_queue: f64::INFINITY,
     adaptive: Range { min: 0.0, max: 0.0, initial: 0.0 },
     adaptive_keys: 0.0,
+    dueling: false,
 };
 
 pub const TERMS: Terms = Terms {

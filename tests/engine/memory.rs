@@ -1,6 +1,6 @@
 //! What is kept, for how long, and under which key.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
@@ -356,6 +356,41 @@ fn unweighted_eviction_is_that_of_the_lru_crate() {
             }
         }
         on.engine.validate(on.now()).expect("a valid engine");
+    }
+}
+
+/// With the default policy, only the bounds say what must be: no entry leaves unreported, none but for a bound, and none for itself.
+#[test]
+fn whoever_leaves_is_reported_and_never_who_came() {
+    for (entries_max, weight_max) in [(1.0, f64::INFINITY), (40.0, f64::INFINITY), (700.0, 1000.0), (1e9, 3000.0)] {
+        let config = Config { max_entries: entries_max, max_weight: weight_max, ttl: f64::INFINITY, dueling: true, ..CONFIG };
+        let mut on = Driver::new(config);
+        let mut dice = Dice::new(entries_max as u64);
+        let mut slots: HashMap<Slot, (usize, u32)> = HashMap::new();
+        for step in 0..60_000 {
+            // A few keys that are common, or a loop, by turns.
+            let key = if step / 5000 % 2 == 0 { dice.below(30) * dice.below(30) } else { step % 900 };
+            let name = format!("key {key}");
+            let held = slots.iter().find(|(_, held)| held.0 == key).map(|(&slot, _)| slot);
+            if dice.percent(50) && held.is_some() {
+                assert_eq!(on.get(name.as_bytes()), held);
+                continue;
+            }
+            let weight = dice.below(30) as u32;
+            for effect in on.set(name.as_bytes(), None, weight) {
+                match effect {
+                    Effect::Clear { slot } => assert_ne!(slots.remove(&Slot(slot)).expect("it was there").0, key),
+                    Effect::Store { slot, .. } => drop(slots.insert(Slot(slot), (key, weight))),
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert!(slots.values().any(|held| *held == (key, weight)), "what came is there");
+            assert_eq!(on.engine.len(), slots.len());
+            assert_eq!(on.engine.weight(), slots.values().map(|held| u64::from(held.1)).sum::<u64>());
+            if step % 97 == 0 {
+                on.engine.validate(on.now()).expect("a valid engine");
+            }
+        }
     }
 }
 

@@ -57,6 +57,8 @@ export class Driver {
     const { maxEntries, maxWeight, ttl, negativeTtl, errorTtl, slidingTtl, retryBurst } = setting
     const retryBudget = { ratio: RETRY_RATIO, burst: retryBurst }
     this.#processor = new BatchProcessor({
+      // The model evicts by recency; where nothing is evicted, the default must do the same.
+      policy: setting.bounded ? 'lru' : 'adaptive',
       maxEntries,
       maxWeight,
       ttl,

@@ -26,6 +26,7 @@ const CONFIG: Config = Config {
     max_queue: f64::INFINITY,
     adaptive: RANGE,
     adaptive_keys: 0.0,
+    dueling: false,
 };
 
 const TERMS: Terms = Terms {
