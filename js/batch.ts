@@ -37,6 +37,9 @@ export class Batch {
   readonly results: unknown[]
   readonly counts: BatchCounts = { hits: 0, stale: 0, led: 0, joined: 0, deduplicated: 0, groups: 0 }
   readonly #tierHits = new Map<string, number>()
+  /** When each request that waited had its answer: in order, as answers come. */
+  readonly #answeredAt: number[] = []
+  #retries = 0
   id: BatchId = -1
   failures = 0
   /** It has settled, or is about to. */
@@ -73,6 +76,8 @@ export class Batch {
   /** The answer of `load` is that of the request at `index`. Answers whether it was a good one. */
   deliver(index: number, load: Load, led: boolean): boolean {
     this.#loads[index] = load
+    this.#answeredAt.push(load.settledAt)
+    if (led) this.#retries += Math.max(0, load.attempts - 1)
     if (load.failed) return this.reject(index, load.error, led ? load.source : 'joined')
     if (load.delivered++ > 0 && load.unshareable !== undefined) {
       return this.reject(index, new UnshareableValueError(load.key, load.unshareable), 'joined')
@@ -173,8 +178,18 @@ export class Batch {
       deduplicatedRequests: counts.deduplicated,
       staleRequests: counts.stale,
       failedRequests: this.failures,
+      retriedRequests: this.#retries,
+      latencyP50: this.#latency(0.5),
+      latencyP95: this.#latency(0.95),
+      latencyP99: this.#latency(0.99),
       tierHits: Object.fromEntries(this.#tierHits),
     }
+  }
+
+  /** How long this share of those who waited did so at most. */
+  #latency(share: number): number {
+    const at = this.#answeredAt[Math.ceil(this.#answeredAt.length * share) - 1]
+    return at === undefined ? 0 : Math.max(0, at - this.startedAt)
   }
 
   #answered(index: number): void {

@@ -5,6 +5,24 @@ import type { BatchPerformanceMetrics } from './types.js'
 /** Batches remembered. */
 export const HISTORY_MAX = 100
 
+/** Of a batch that asked for nothing. */
+const NOTHING = {
+  totalRequests: 0,
+  cachedRequests: 0,
+  fetchedRequests: 0,
+  optimizedGroups: 0,
+  totalTime: 0,
+  avgTimePerRequest: 0,
+  concurrencyUtilization: 0,
+  joinedRequests: 0,
+  deduplicatedRequests: 0,
+  staleRequests: 0,
+  failedRequests: 0,
+  retriedRequests: 0,
+  latencyP50: 0,
+  latencyP95: 0,
+  latencyP99: 0,
+}
 const NO_TIERS: Readonly<Record<string, number>> = Object.freeze({})
 
 /** The metrics of the last 100 batches, and their averages. Every processor has one (`processor.monitor`); others can be made and fed by hand. */
@@ -24,18 +42,12 @@ export class BatchPerformanceMonitor {
     if (count === 0) return
     const totalTime = clock.now() - startedAt
     this.recordBatch({
+      ...NOTHING,
+      tierHits: NO_TIERS,
       totalRequests: count,
       cachedRequests: count,
-      fetchedRequests: 0,
-      optimizedGroups: 0,
       totalTime,
       avgTimePerRequest: totalTime / count,
-      concurrencyUtilization: 0,
-      joinedRequests: 0,
-      deduplicatedRequests: 0,
-      staleRequests: 0,
-      failedRequests: 0,
-      tierHits: NO_TIERS,
     })
   }
 
@@ -51,18 +63,9 @@ export class BatchPerformanceMonitor {
     const mean = (of: (metrics: BatchPerformanceMetrics) => number): number =>
       history.reduce((sum, metrics) => sum + of(metrics), 0) / history.length
     const tiers = new Set(history.flatMap(({ tierHits }) => Object.keys(tierHits)))
+    const figures = Object.keys(NOTHING) as (keyof typeof NOTHING)[]
     return {
-      totalRequests: mean((metrics) => metrics.totalRequests),
-      cachedRequests: mean((metrics) => metrics.cachedRequests),
-      fetchedRequests: mean((metrics) => metrics.fetchedRequests),
-      optimizedGroups: mean((metrics) => metrics.optimizedGroups),
-      totalTime: mean((metrics) => metrics.totalTime),
-      avgTimePerRequest: mean((metrics) => metrics.avgTimePerRequest),
-      concurrencyUtilization: mean((metrics) => metrics.concurrencyUtilization),
-      joinedRequests: mean((metrics) => metrics.joinedRequests),
-      deduplicatedRequests: mean((metrics) => metrics.deduplicatedRequests),
-      staleRequests: mean((metrics) => metrics.staleRequests),
-      failedRequests: mean((metrics) => metrics.failedRequests),
+      ...(Object.fromEntries(figures.map((name) => [name, mean((metrics) => metrics[name])])) as typeof NOTHING),
       tierHits: Object.fromEntries(
         [...tiers].map((name) => [
           name,

@@ -326,6 +326,14 @@ export interface BatchPerformanceMetrics {
   staleRequests: number
   /** Requests that ended rejected. */
   failedRequests: number
+  /** Further tries of this batch's loads, after failures. */
+  retriedRequests: number
+  /** How long the requests waited that were not in memory, in milliseconds: half of them no longer than this. 0 if all were. */
+  latencyP50: number
+  /** 95 of 100 no longer than this. */
+  latencyP95: number
+  /** 99 of 100 no longer than this. */
+  latencyP99: number
   /** Hits per storage tier, by its name. */
   tierHits: Readonly<Record<string, number>>
 }

@@ -18,6 +18,10 @@ const batch = (totalRequests: number, extras: Partial<BatchPerformanceMetrics> =
   deduplicatedRequests: 0,
   staleRequests: 0,
   failedRequests: 0,
+  retriedRequests: 0,
+  latencyP50: 4,
+  latencyP95: 8,
+  latencyP99: 9,
   tierHits: {},
   ...extras,
 })
@@ -118,8 +122,27 @@ describe('the metrics of a batch', () => {
       deduplicatedRequests: 1,
       staleRequests: 1,
       failedRequests: 1,
+      retriedRequests: 0,
+      latencyP50: 10,
+      latencyP95: 20,
+      latencyP99: 20,
       tierHits: {},
     })
+  })
+
+  test('count further tries, and the time with them', async (t) => {
+    const { clock, processor, source } = setUp(t)
+    const retry = { attempts: 3, backoffMs: 5, jitter: 0 }
+    const asked = processor.getCachedDataBatch(source.requests('a', 'b'), { retry })
+    source.calls[1]?.resolve('b')
+    source.calls[0]?.reject(new Error('no'))
+    await clock.advance(5)
+    source.calls[2]?.reject(new Error('no'))
+    await clock.advance(10)
+    source.calls[3]?.resolve('a')
+    await asked
+    const [metrics] = processor.monitor.getHistory()
+    assert.deepEqual([metrics?.retriedRequests, metrics?.latencyP50, metrics?.latencyP99], [2, 0, 15])
   })
 
   test('of a batch that is all in memory are recorded, too', async (t) => {
