@@ -41,13 +41,24 @@ export class BatchPerformanceMonitor {
   recordHits(count: number, clock: { now(): number }, startedAt: number): void {
     if (count === 0) return
     const totalTime = clock.now() - startedAt
+    // Written out: copying NOTHING and changing the copy takes 1.7 µs, as long as the rest of a batch of one key.
     this.recordBatch({
-      ...NOTHING,
-      tierHits: NO_TIERS,
       totalRequests: count,
       cachedRequests: count,
+      fetchedRequests: 0,
+      optimizedGroups: 0,
       totalTime,
       avgTimePerRequest: totalTime / count,
+      concurrencyUtilization: 0,
+      joinedRequests: 0,
+      deduplicatedRequests: 0,
+      staleRequests: 0,
+      failedRequests: 0,
+      retriedRequests: 0,
+      latencyP50: 0,
+      latencyP95: 0,
+      latencyP99: 0,
+      tierHits: NO_TIERS,
     })
   }
 
