@@ -17,7 +17,7 @@ const { out } = parseArgs({ args, options: { features: { type: 'string' }, out: 
  * Little is inlined, the functions called most have the shortest numbers, and offsets are part of loads: less once it is compressed.
  * The last takes it for granted that nothing is below 1024: there is only the end of the stack, and who gets there traps as it should.
  */
-const FOR_GZIP = ['--converge', '--low-memory-unused', '--flexible-inline-max-function-size', '8', '--reorder-functions']
+const FOR_GZIP = ['--converge', '--low-memory-unused', '--flexible-inline-max-function-size', '4', '--reorder-functions']
 /** wasm-bindgen does this for the engine's. */
 const STRIPPED = ['--strip-debug', '--strip-producers', '--strip-target-features']
 const bytes = (wasm) => `${statSync(path.join(root, wasm)).size.toLocaleString('en')} bytes`

@@ -22,7 +22,8 @@ import { root, steps } from './steps.mjs'
 /** The most that a file may come to, in bytes: gzipped and by brotli. */
 const BUDGETS = {
   'index.js': [60 * 1024, 53 * 1024],
-  'index.cjs': [60 * 1024, 53 * 1024],
+  // The same, and what CommonJS takes to export it.
+  'index.cjs': [61 * 1024, 54 * 1024],
   // The wasm is a file beside it.
   'workerd.js': [32 * 1024, 28 * 1024],
   'engine.wasm': [33 * 1024, 29 * 1024],

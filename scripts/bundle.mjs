@@ -80,11 +80,14 @@ const withoutProse = {
   },
 }
 
-/** Classes and exported functions keep their names, for stack traces and logs that can be read. */
+/** What users have in their hands without having imported it. */
+const HANDED_OUT = ['MemoryCache', 'Loader', 'SingleContext', 'GroupContext']
+
+/** What is exported or handed out keeps its name, for stack traces and logs that can be read. */
 async function minified(text) {
   const [, exported = ''] = /^export \{([^}]*)\}/m.exec(text) ?? /^__export\(\w+, \{([^}]*)\}/m.exec(text) ?? []
-  const names = [...exported.matchAll(/\w+/g)].map(([name]) => name)
-  const keep = { keep_classnames: true, keep_fnames: new RegExp(`^(?:${names.join('|')})$`) }
+  const names = new RegExp(`^(?:${[...exported.matchAll(/\w+/g), ...HANDED_OUT].join('|')})$`)
+  const keep = { keep_classnames: names, keep_fnames: names }
   const { code } = await minify(text, {
     module: true,
     ecma: 2020,

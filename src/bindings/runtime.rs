@@ -7,7 +7,7 @@ use core::arch::wasm32::unreachable;
 use core::panic::PanicInfo;
 
 #[global_allocator]
-static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 #[panic_handler]
 fn panic(_: &PanicInfo) -> ! {
