@@ -44,9 +44,13 @@ export async function bundle({ entry, outfile, wasm, format = 'esm', pkg = 'pkg'
 const fromPkg = (pkg) => ({
   name: 'from-pkg',
   setup({ onLoad, onResolve }) {
-    onResolve({ filter: /\/pkg\/[^/]+$/ }, ({ path: imported }) => ({ path: path.join(root, pkg, path.basename(imported)) }))
-    onLoad({ filter: /\.wasm$/ }, ({ path: file }) => {
+    onResolve({ filter: /\/pkg\/[^/]+$/ }, ({ path: imported }) => {
+      const [name, suffix] = path.basename(imported).split(/(?=\?)/)
+      return { path: path.join(root, pkg, name), suffix }
+    })
+    onLoad({ filter: /\.wasm$/ }, ({ path: file, suffix }) => {
       const wasm = readFileSync(file)
+      if (suffix === '?base64') return { contents: JSON.stringify(wasm.toString('base64')), loader: 'json' }
       // What takes a text apart is longer than what it saves of a small one.
       const text = path.basename(file) === 'engine_bg.wasm' ? encodeWasm(wasm) : wasm.toString('hex')
       return { contents: JSON.stringify(text), loader: 'json' }

@@ -14,7 +14,10 @@ const entries = Object.keys(exports)
   .map((name) => `sluice${name.slice(1)}`)
 
 /** What esbuild makes of a module of this text: its size, and the files of dist/ with the bytes that each has in it. */
-async function bundled(contents: string): Promise<{ bytes: number; files: Record<string, number> }> {
+async function bundled(
+  contents: string,
+  platform: 'node' | 'browser' = 'node',
+): Promise<{ bytes: number; files: Record<string, number> }> {
   const { metafile } = await build({
     stdin: { contents, resolveDir: root },
     bundle: true,
@@ -22,8 +25,9 @@ async function bundled(contents: string): Promise<{ bytes: number; files: Record
     write: false,
     metafile: true,
     format: 'esm',
-    platform: 'node',
+    platform,
     outfile: 'out.js',
+    external: ['node:*'],
     logLevel: 'silent',
   })
   const [output] = Object.values(metafile.outputs) as [Metafile['outputs'][string]]
@@ -54,10 +58,13 @@ const BUILT_ON: Record<string, readonly string[]> = {
 
 describe('an entry', () => {
   for (const entry of entries) {
-    test(`${entry} has no other one in it`, async () => {
-      const own = entry === 'sluice' ? 'dist/index.js' : `dist/${entry.slice('sluice/'.length)}.js`
-      const { files } = await bundled(`export * from '${entry}'`)
-      assert.deepEqual(Object.keys(files).sort(), [own, ...(BUILT_ON[entry] ?? [])].sort())
-    })
+    for (const platform of ['node', 'browser'] as const) {
+      test(`${entry} has no other one in it, in a bundle for ${platform}`, async () => {
+        const main = platform === 'node' ? 'dist/index.node.js' : 'dist/index.js'
+        const own = entry === 'sluice' ? main : `dist/${entry.slice('sluice/'.length)}.js`
+        const { files } = await bundled(`export * from '${entry}'`, platform)
+        assert.deepEqual(Object.keys(files).sort(), [own, ...(BUILT_ON[entry] ?? [])].sort())
+      })
+    }
   }
 })

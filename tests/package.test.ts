@@ -189,6 +189,13 @@ describe('a process', () => {
     assert.equal(await run(program, 'commonjs'), 'ERR_FETCH_TIMEOUT')
   })
 
+  test('of Node starts without loading crypto', async () => {
+    const program = `
+      const { getCachedData } = await import('sluice')
+      console.log(await getCachedData('a', () => 'A'), process.moduleLoadList.filter((name) => /crypto/.test(name)).join())`
+    assert.equal(await run(program), process.platform === 'win32' ? 'A crypto' : 'A')
+  })
+
   test('starts no wasm by importing the package', async () => {
     const program = `
       const { Instance, Module } = WebAssembly

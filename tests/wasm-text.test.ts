@@ -4,6 +4,7 @@ import './support/strict.js'
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { decodeBase64 } from '../js/wasm/decode-base64.js'
 import { type Streams, weave } from '../js/wasm/weave.js'
 
 const { unravel } = (await import(new URL('../scripts/wasm-streams.mjs', import.meta.url).href)) as {
@@ -15,6 +16,21 @@ test('the wasm by streams is put together again, byte for byte', () => {
   const { bytes, ...streams } = unravel(wasm)
   assert.notDeepEqual(bytes.subarray(0, wasm.length), wasm)
   assert.deepEqual(weave(bytes, streams), wasm)
+})
+
+test('base64 is read as Buffer reads it, with it and without', (t) => {
+  const { Buffer: whole } = globalThis
+  t.after(() => Object.assign(globalThis, { Buffer: whole }))
+  const all = [wasm, wasm.subarray(1), wasm.subarray(2), Uint8Array.of(), Uint8Array.of(0), Uint8Array.of(255, 254)]
+  for (const bytes of all) {
+    const text = whole.from(bytes).toString('base64')
+    for (const Buffer of [whole, undefined]) {
+      Object.assign(globalThis, { Buffer })
+      const read = decodeBase64(text)
+      Object.assign(globalThis, { Buffer: whole })
+      assert.deepEqual(new Uint8Array(read), new Uint8Array(bytes))
+    }
+  }
 })
 
 test('an opcode that the streams do not know is an error when they are made', () => {

@@ -8,7 +8,7 @@ const load = async () => 1
 
 const FIRST_USES = {
   'empty module': async () => import('./empty.mjs'),
-  sluice: async () => (await import('../../dist/index.js')).getCachedDataBatch([{ key, fetchFunction: load }]),
+  sluice: async () => (await import('../../dist/index.node.js')).getCachedDataBatch([{ key, fetchFunction: load }]),
   'lru-cache': async () => {
     const { LRUCache } = await import('lru-cache')
     return new LRUCache({ max: 10_000, ttl: 3_600_000, fetchMethod: load }).fetch(key)

@@ -5,11 +5,11 @@
  * the *generation*; whoever holds something of an older generation has lost it, and makes it anew. The compiled module is kept.
  */
 
+import { seed } from '#seed'
 import { compile } from '#wasm'
 import type { InitOutput } from '../../pkg/engine.js'
 import { WasmUnavailableError } from '../errors.js'
 import type { EngineConfig } from './engine.js'
-import { seed } from './seed.js'
 
 /** wasm-bindgen would fill a table of JavaScript values; none ever crosses, and its glue is not needed. */
 const IMPORTS = { './engine_bg.js': { __wbindgen_init_externref_table: () => {} } }

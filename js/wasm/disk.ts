@@ -1,8 +1,8 @@
 /**
  * `#wasm` of the sources run as they are, by tsx in Node: tests, demo and benchmarks need no bundle. Not shipped.
  *
- * Which of the three loaders `#wasm` is, `imports` in package.json says, by condition: scripts/build.mjs sets `inline-wasm` or
- * `workerd`, and whoever sets neither gets this one.
+ * Which of the loaders `#wasm` is, `imports` in package.json says, by condition: scripts/build.mjs sets `inline-wasm`, `base64-wasm` or
+ * `workerd`, and whoever sets none gets this one.
  */
 
 import { readFileSync } from 'node:fs'

@@ -19,6 +19,12 @@ declare module '*/pkg/engine_bg.wasm' {
   export default encoded
 }
 
+/** Inlined, too, as it is. */
+declare module '*/pkg/engine_bg.wasm?base64' {
+  const base64: string
+  export default base64
+}
+
 /** Of sluice/bytes and sluice/content-key: in hexadecimal. */
 declare module '*/pkg/bytes_bg.wasm' {
   const hex: string

@@ -45,6 +45,17 @@ export const rows = [
       format === 'esm' ? 'mjs' : 'cjs',
     ),
   ),
+  bundled('esbuild, platform node', versionOf('esbuild'), async (entry, output) => {
+    const { build } = await import('esbuild')
+    await build({
+      entryPoints: [entry],
+      outfile: path.join(output, 'bundle.mjs'),
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      logLevel: 'error',
+    })
+  }),
   bundled('rollup', versionOf('rollup'), async (entry, output) => {
     const { rollup } = await import('rollup')
     const { nodeResolve } = await import('@rollup/plugin-node-resolve')
