@@ -2,7 +2,7 @@
  * Wasm with what is alike beside what is alike: all opcodes one after another, then all indices of locals, all offsets, and so on.
  *
  * In the order of the code, an opcode stands between operands that have nothing to do with it, and gzip finds little that repeats: what is
- * separated compresses by an eighth better. js/wasm/weave.ts puts it together again. Known is what Rust's wasm32 target makes (opcodes: the
+ * separated compresses by an eighth better. js/wasm/unpack.ts puts it together again. Known is what Rust's wasm32 target makes (opcodes: the
  * core specification 2.0, chapter 5.4); anything else is an error here.
  */
 
@@ -37,9 +37,8 @@ const OPERANDS = {
   '': [0x00, 0x01, 0x05, 0x0b, 0x0f, 0x1a, 0x1b, ...range(0x45, 0xc4), ...range(PREFIXED, PREFIXED + 7)],
 }
 
-/** The bytes by streams, and what `weave` needs to know besides. */
+/** The head, the bytes by streams, the tail; and what `unpack` needs to know besides. */
 export function unravel(wasm) {
-  const kinds = Object.keys(OPERANDS)
   const kindOf = new Map(Object.entries(OPERANDS).flatMap(([kind, opcodes]) => opcodes.map((opcode) => [opcode, kind])))
   const streams = Array.from({ length: STREAMS }, () => [])
   const { start, end } = findCode(wasm)
@@ -75,16 +74,17 @@ export function unravel(wasm) {
   }
   if (at !== end) throw new Error('scripts/wasm-streams.mjs: the code section does not end where it should')
   const parts = [wasm.subarray(0, count.end), ...streams.map((stream) => Uint8Array.from(stream)), wasm.subarray(end)]
-  const kindNumbers = Array.from({ length: 256 }, (_, opcode) =>
-    String.fromCharCode(65 + kinds.indexOf(kindOf.get(opcode) ?? '')),
-  )
   return {
-    bytes: Buffer.concat(parts),
-    parts: parts.map(({ length }) => length),
+    parts,
     functions: count.value,
-    kinds,
-    kindOf: kindNumbers.join(''),
+    operands: [0, 1].map((nth) => Array.from({ length: 256 }, (_, opcode) => letterOf(kindOf.get(opcode)?.[nth])).join('')),
   }
+}
+
+/** Streams are letters for `unpack`. */
+function letterOf(operand) {
+  if (operand === undefined) return '@'
+  return operand === TABLE || operand === BYTE ? '?' : String.fromCharCode(65 + Number.parseInt(operand, 16))
 }
 
 /** Where the contents of the code section are. */

@@ -5,17 +5,38 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { decodeBase64 } from '../js/wasm/decode-base64.js'
-import { type Streams, weave } from '../js/wasm/weave.js'
+import { unpack } from '../js/wasm/unpack.js'
+import type { WasmText } from '../pkg/engine_bg.wasm'
 
-const { unravel } = (await import(new URL('../scripts/wasm-streams.mjs', import.meta.url).href)) as {
-  unravel(wasm: Uint8Array): Streams & { readonly bytes: Uint8Array }
+const { encodeWasm } = (await import(new URL('../scripts/wasm-text.mjs', import.meta.url).href)) as {
+  encodeWasm(wasm: Uint8Array): WasmText
 }
 const wasm = new Uint8Array(readFileSync(new URL('../pkg/engine_bg.wasm', import.meta.url)))
 
-test('the wasm by streams is put together again, byte for byte', () => {
-  const { bytes, ...streams } = unravel(wasm)
-  assert.notDeepEqual(bytes.subarray(0, wasm.length), wasm)
-  assert.deepEqual(weave(bytes, streams), wasm)
+test('the engine is put together again, byte for byte', () => {
+  assert.deepEqual(unpack(encodeWasm(wasm)), wasm)
+})
+
+test('so is every kind of opcode, and whatever byte its operands have', () => {
+  for (let value = 0; value < 256; value++) {
+    const byte = value & 0x7f
+    const body = [
+      [0x02, byte, 0x03, byte, 0x04, byte, 0x05, 0x0b, 0x0b, 0x0b],
+      [0x0c, byte, 0x0d, 0x80 | byte, byte, 0x0e, 3, byte, 1, 0x80 | byte, 2, byte],
+      [0x10, byte, 0x11, byte, 0x80 | byte, 0x00, 0x20, byte, 0x21, byte, 0x22, 0x80 | byte, 0x80 | byte, byte],
+      [0x28, byte, 0x80 | byte, byte, 0x3e, byte, byte, 0x3f, byte, 0x40, byte, 0x41, byte, 0x42, 0x80 | byte, byte],
+      [0x43, value, 0, value, 255, 0x44, value, 1, 2, value, 4, 5, value, value, 0x6a, 0xc4],
+      [0xfc, 0x00, 0xfc, 0x0a, byte, byte, 0xfc, 0x0b, byte, 0x23, byte, 0x24, byte, 0x1a, 0x0f],
+    ].flat()
+    const functions = [
+      [1, value & 0x7f, value, ...body, 0x0b],
+      [0, 0x0b],
+    ].flatMap((code) => [code.length, ...code])
+    const head = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 1, value]
+    const section = [10, 0x80 | ((functions.length + 1) & 0x7f), (functions.length + 1) >> 7, 2, ...functions]
+    const module = Uint8Array.from([...head, ...section, 11, 3, value, 0x80, value])
+    assert.deepEqual(unpack(encodeWasm(module)), module)
+  }
 })
 
 test('base64 is read as Buffer reads it, with it and without', (t) => {
@@ -35,10 +56,10 @@ test('base64 is read as Buffer reads it, with it and without', (t) => {
 
 test('an opcode that the streams do not know is an error when they are made', () => {
   const module = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 10, 5, 1, 3, 0, 0xfd, 0x0b)
-  assert.throws(() => unravel(module), { message: 'scripts/wasm-streams.mjs does not know opcode 0xfd' })
+  assert.throws(() => encodeWasm(module), { message: 'scripts/wasm-streams.mjs does not know opcode 0xfd' })
 })
 
 test('code that ends elsewhere than it says is an error when the streams are made', () => {
   const module = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 10, 6, 1, 2, 0, 0x0b, 0, 0)
-  assert.throws(() => unravel(module), { message: 'scripts/wasm-streams.mjs: the code section does not end where it should' })
+  assert.throws(() => encodeWasm(module), { message: 'scripts/wasm-streams.mjs: the code section does not end where it should' })
 })

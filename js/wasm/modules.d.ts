@@ -3,17 +3,23 @@
 /** Inlined: scripts/bundle.mjs replaces the file by what `encodeWasm` in scripts/wasm-text.mjs makes of it. */
 declare module '*/pkg/engine_bg.wasm' {
   export interface WasmText {
-    /** The characters of the text, by place. */
+    /** The head, the streams, and the tail, one after the other. */
+    readonly text: string
+    /** How many characters of it each of them has. */
+    readonly parts: readonly number[]
+    /** The characters there are, by rank. */
     readonly alphabet: string
     /** How many of the last of them begin a pair. */
     readonly pairs: number
-    /** Which byte values have a character of their own: a hexadecimal digit for every four. */
+    /** Which byte values have a character of their own: a 1 for those that have. */
     readonly commonest: string
     /** How many bytes there are. */
     readonly length: number
-    readonly text: string
-    /** How those bytes are the wasm's. */
-    readonly streams: import('./weave.js').Streams
+    /** How many of them are the head's. */
+    readonly head: number
+    readonly functions: number
+    /** The stream of the first operand of each opcode, and of the second: a letter, `@` where there is none, `?` for what is no LEB128. */
+    readonly operands: readonly string[]
   }
   const encoded: WasmText
   export default encoded
