@@ -33,6 +33,7 @@ import {
   OverloadedError,
   QueueTimeoutError,
   RateLimitedError,
+  WasmUnavailableError,
 } from './errors.js'
 import { type Events, ignore } from './events.js'
 import { Failure } from './failure.js'
@@ -233,6 +234,11 @@ export class Dispatcher implements EffectHandler, CallHost {
       } catch (error) {
         // That was counted, and sooner or later they are too many.
         if (error instanceof EngineCrashError) continue
+        if (!(error instanceof WasmUnavailableError)) {
+          // It has not been given its wasm, and nothing that would be in it.
+          if (this.#isClosed) return false
+          throw error
+        }
         this.#degradedUntil = this.now() + DEGRADED_MS
         this.#events.emit('crash', { error, degraded: true })
         warnOnce(`sluice keeps nothing: ${(error as Error).message}`)

@@ -6,6 +6,7 @@
  */
 
 import { BRAND, brand, type ErrorFamily } from './brand.js'
+import type { NotInitializedError } from './slim/errors.js'
 import type { SqliteError } from './sqlite/errors.js'
 import type { BatchOutcome } from './types.js'
 
@@ -36,6 +37,7 @@ export type InvalidCode =
   | 'ERR_INVALID_GROUP'
   | 'ERR_UNKNOWN_OPTION'
   | 'ERR_KEY_TOO_LARGE'
+  | 'ERR_INVALID_WASM'
 
 /** Every error of ours, each with a `code` of its own, so that a look at the `code` tells which fields there are. */
 export type AnySluiceError = SluiceErrorFields &
@@ -61,6 +63,7 @@ export type AnySluiceError = SluiceErrorFields &
     | EngineCrashError
     | WasmUnavailableError
     | SqliteError
+    | NotInitializedError
   )
 
 /**

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { build } from 'esbuild'
 import { minify } from 'terser'
+import { stampOf } from './stamp.mjs'
 import { root } from './steps.mjs'
 import { encodeWasm } from './wasm-text.mjs'
 
@@ -30,6 +31,7 @@ export async function bundle({ entry, outfile, wasm, format = 'esm', pkg = 'pkg'
     platform: 'neutral',
     target: ['es2022', 'node20'],
     legalComments: 'none',
+    define: { ENGINE_STAMP: JSON.stringify(stampOf(readFileSync(path.join(root, pkg, 'engine_bg.wasm')))) },
     external: ['./*.wasm', 'node:*', 'bun:*', ...Object.keys(peerDependencies)],
     plugins: [fromPkg(pkg), withoutProse, besides(subpaths, entry, format)],
     logLevel: 'warning',

@@ -7,7 +7,7 @@
  */
 
 import type { InitOutput } from '../../pkg/engine.js'
-import { EngineCrashError, InvalidRangeError, WasmUnavailableError } from '../errors.js'
+import { EngineCrashError, InvalidRangeError, SluiceError } from '../errors.js'
 import { createCore, currentGeneration, endCore, lastCause, retireInstance } from './instance.js'
 import { measure, read, write, writeIllFormed } from './keys.js'
 
@@ -214,7 +214,7 @@ export class Engine {
     this.forsake()
   }
 
-  /** Makes the engine, empty, in the living instance. Throws `WasmUnavailableError` where there can be none. */
+  /** Makes the engine, empty, in the living instance. Throws `WasmUnavailableError` where there can be none, or what says that there is none yet. */
   revive(): void {
     this.values = []
     // From here on, a crash is this engine's.
@@ -225,7 +225,7 @@ export class Engine {
       this.#memory = exports.memory
       this.#handle = handle
     } catch (error) {
-      if (!(error instanceof WasmUnavailableError)) throw this.#crash(error)
+      if (!(error instanceof SluiceError)) throw this.#crash(error)
       this.#generation = -1
       throw error
     }

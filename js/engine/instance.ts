@@ -8,7 +8,7 @@
 import { seed } from '#seed'
 import { compile } from '#wasm'
 import type { InitOutput } from '../../pkg/engine.js'
-import { WasmUnavailableError } from '../errors.js'
+import { SluiceError, WasmUnavailableError } from '../errors.js'
 import type { EngineConfig } from './engine.js'
 
 /** wasm-bindgen would fill a table of JavaScript values; none ever crosses, and its glue is not needed. */
@@ -123,6 +123,6 @@ function start(): InitOutput {
     retired = false
     return output
   } catch (error) {
-    throw new WasmUnavailableError(error)
+    throw error instanceof SluiceError ? error : new WasmUnavailableError(error)
   }
 }

@@ -1,13 +1,22 @@
-/** Runs the smoke program in workerd, bundled as wrangler does: with the condition `workerd`, the wasm a module of its own. */
+/**
+ * Runs the smoke program in workerd, bundled as wrangler does: with the condition `workerd`, the wasm a module of its own.
+ *
+ *     node workerd.mjs <project> [slim]
+ */
 
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { build } from 'esbuild'
 import { Miniflare } from 'miniflare'
 
-const [project] = process.argv.slice(2)
-const WORKER = `import * as sluice from 'sluice'
-import { smoke } from './smoke.mjs'
+const [project, slim] = process.argv.slice(2)
+const IMPORT = `import * as sluice from 'sluice'
+`
+const IMPORT_SLIM = `import wasm from './engine.wasm'
+import * as sluice from 'sluice/slim'
+sluice.initializeSync(wasm)
+`
+const WORKER = `import { smoke } from './smoke.mjs'
 export default {
   async fetch() {
     try {
@@ -19,7 +28,7 @@ export default {
 }
 `
 const { outputFiles } = await build({
-  stdin: { contents: WORKER, resolveDir: project },
+  stdin: { contents: (slim ? IMPORT_SLIM : IMPORT) + WORKER, resolveDir: project },
   bundle: true,
   format: 'esm',
   conditions: ['workerd'],

@@ -8,7 +8,8 @@ import { chromium } from 'playwright-core'
 import { here, NotHere, nodes, run, smoked, versionOf } from '../tools.mjs'
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript' }
-const POLICY = "default-src 'none'; img-src data:; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'none'"
+const policy = (connections) =>
+  `default-src 'none'; img-src data:; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src ${connections}`
 const TIMEOUT_MS = 60_000
 
 const SCRIPT = `import * as sluice from '/node_modules/sluice/dist/index.js'
@@ -20,6 +21,14 @@ const WORKER = `const worker = new Worker('./page.mjs', { type: 'module' })
 worker.onmessage = ({ data }) => { document.title = data }
 worker.onerror = ({ message }) => { document.title = 'FAILED ' + message }
 `
+const SLIM = `import * as sluice from '/node_modules/sluice/dist/slim.js'
+import { smoke } from './smoke.mjs'
+const done = sluice.initialize(fetch('/node_modules/sluice/dist/engine.wasm')).then(() => smoke(sluice))
+done.then((text) => { document.title = text }, (error) => { document.title = 'FAILED ' + error.stack })
+`
+const VITE_SLIM = SLIM.replace('/node_modules/sluice/dist/slim.js', 'sluice/slim')
+  .replace(`'/node_modules/sluice/dist/engine.wasm'`, 'wasm')
+  .replace('import', `import wasm from 'sluice/engine.wasm?url'\nimport`)
 const BARE = SCRIPT.replace('/node_modules/sluice/dist/index.js', 'sluice')
 
 /** The browser on this machine: as CHROMIUM says, or by one of its names. */
@@ -55,14 +64,14 @@ async function titleOf(url) {
 }
 
 /** Serves the project, as any web server would. */
-async function served(project, use) {
+async function served(project, use, connections = "'none'") {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url, 'http://localhost')
     try {
       const body = readFileSync(path.join(project, path.normalize(pathname)))
       response.writeHead(200, {
         'content-type': TYPES[path.extname(pathname)] ?? 'application/octet-stream',
-        'content-security-policy': POLICY,
+        'content-security-policy': policy(connections),
       })
       response.end(body)
     } catch {
@@ -103,13 +112,13 @@ export const rows = [
       return served(project, async (url) => smoked(await titleOf(`${url}/worker.html`)))
     },
   },
-  {
-    name: 'Chromium, vite dev',
+  ...Object.entries({ 'Chromium, vite dev': BARE, 'Chromium, vite dev, sluice/slim': VITE_SLIM }).map(([name, script]) => ({
+    name,
     version: versionOf('vite'),
     run: async ({ project }) => {
       findChromium()
       const { createServer: createVite } = await import('vite')
-      writeFileSync(path.join(project, 'bare.mjs'), BARE)
+      writeFileSync(path.join(project, 'bare.mjs'), script)
       writeFileSync(path.join(project, 'index.html'), html('./bare.mjs'))
       const vite = await createVite({
         root: project,
@@ -124,13 +133,22 @@ export const rows = [
         await vite.close()
       }
     },
-  },
+  })),
   {
-    name: 'workerd',
+    name: 'Chromium, sluice/slim, the wasm fetched',
+    version,
+    run: ({ project }) => {
+      writeFileSync(path.join(project, 'slim-page.mjs'), SLIM)
+      writeFileSync(path.join(project, 'slim.html'), html('./slim-page.mjs'))
+      return served(project, async (url) => smoked(await titleOf(`${url}/slim.html`)), "'self'")
+    },
+  },
+  ...[[], ['slim']].map((args) => ({
+    name: args.length === 0 ? 'workerd' : 'workerd, sluice/slim',
     version: versionOf('miniflare'),
     run: async ({ project }) => {
       // Its newest wants a newer Node than ours.
-      return smoked(await run(nodes[24], [path.join(here, 'workerd.mjs'), project]))
+      return smoked(await run(nodes[24], [path.join(here, 'workerd.mjs'), project, ...args]))
     },
-  },
+  })),
 ]

@@ -56,6 +56,18 @@ export const rows = [
       logLevel: 'error',
     })
   }),
+  bundled('esbuild, sluice/slim', versionOf('esbuild'), async (_, output, { project }) => {
+    const { build } = await import('esbuild')
+    await build({
+      stdin: { contents: SLIM, resolveDir: project },
+      outfile: path.join(output, 'bundle.mjs'),
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      loader: { '.wasm': 'binary' },
+      logLevel: 'error',
+    })
+  }),
   bundled('rollup', versionOf('rollup'), async (entry, output) => {
     const { rollup } = await import('rollup')
     const { nodeResolve } = await import('@rollup/plugin-node-resolve')
@@ -102,6 +114,13 @@ export const rows = [
     })
   }),
 ]
+
+const SLIM = `import wasm from 'sluice/engine.wasm'
+import * as sluice from 'sluice/slim'
+import { smoke } from './smoke.mjs'
+sluice.initializeSync(wasm)
+console.log(await smoke(sluice))
+`
 
 const CALLING = `import * as sluice from 'sluice'
 import { smoke } from './smoke.mjs'

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { here, run, versionOf } from '../tools.mjs'
 
 /** The most that the tarball may come to. */
-const TARBALL_BYTES_MAX = 400 * 1024
+const TARBALL_BYTES_MAX = 440 * 1024
 const ALLOWED = [/^dist\//, /^package\.json$/, /^README\.md$/, /^LICENSE$/, /^CHANGELOG\.md$/, /^THIRD-PARTY/, /^SECURITY\.md$/]
 
 export const rows = [

@@ -84,6 +84,25 @@ const sqlite = (name, version, executable, args = []) => ({
   },
 })
 
+/** The wasm, read from the package by whoever uses it. */
+const SLIM = {
+  mjs: `import { readFileSync } from 'node:fs'
+import * as sluice from 'sluice/slim'
+import { smoke } from './smoke.mjs'
+sluice.initializeSync(readFileSync(new URL(import.meta.resolve('sluice/engine.wasm'))))
+console.log(await smoke(sluice))
+`,
+  cjs: `const { readFile } = require('node:fs/promises')
+const sluice = require('sluice/slim')
+const { smoke } = require('./smoke.cjs')
+sluice.initialize(readFile(require.resolve('sluice/engine.wasm'))).then(() => smoke(sluice)).then(console.log)
+`,
+}
+const slim = (name, version, executable, args) =>
+  Object.entries(SLIM).map(([form, text]) =>
+    program(`${name} sluice/slim ${form === 'mjs' ? 'ESM' : 'CommonJS'}`, version, `slim.${form}`, text, executable, args),
+  )
+
 const everyEntry = (load) => `const entries = ${JSON.stringify(ENTRIES)}
 for (const entry of entries) if (Object.keys(${load}).length === 0) throw new Error(entry)
 console.log('smoke: ' + entries.join(', '))
@@ -95,6 +114,9 @@ export const rows = [
   ...Object.keys(nodes).flatMap((major) => forms(`Node ${major}`, node(major), FLAGS, nodes[major])),
   ...forms('Bun', versionBy(bun, 'Bun '), [], bun),
   ...forms('Deno', versionBy(deno), ['run', '--quiet', '--allow-read', '--allow-env', '--node-modules-dir=manual'], deno),
+  ...[20, 26].flatMap((major) => slim(`Node ${major}`, node(major), nodes[major], FLAGS)),
+  ...slim('Bun', versionBy(bun, 'Bun '), bun, []),
+  ...slim('Deno', versionBy(deno), deno, ['run', '--quiet', '--allow-read', '--allow-env', '--node-modules-dir=manual']),
   ...[22, 24, 26].map((major) => sqlite(`Node ${major}`, node(major), nodes[major], FLAGS)),
   sqlite('Bun', versionBy(bun, 'Bun '), bun),
   sqlite('Deno', versionBy(deno), deno, ['run', '--quiet', '--allow-all', '--node-modules-dir=manual']),
