@@ -15,10 +15,11 @@ import { rows as bundlers } from './rows/bundlers.mjs'
 import { rows as checks } from './rows/checks.mjs'
 import { rows as runners } from './rows/runners.mjs'
 import { rows as runtimes } from './rows/runtimes.mjs'
+import { rows as startup } from './rows/startup.mjs'
 import { NotHere } from './tools.mjs'
 
 const words = process.argv.slice(2)
-const rows = [...checks, ...runtimes, ...bundlers, ...browsers, ...runners]
+const rows = [...checks, ...runtimes, ...bundlers, ...browsers, ...runners, ...startup]
 const wanted = rows.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)))
 const consumer = await makeConsumer()
 const table = new Table({

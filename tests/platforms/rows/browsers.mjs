@@ -44,7 +44,7 @@ function findChromium() {
 }
 
 /** What the page at `url` makes its title. */
-async function titleOf(url) {
+export async function titleOf(url) {
   const browser = await chromium.launch({ executablePath: findChromium(), args: ['--no-sandbox'] })
   try {
     const page = await browser.newPage()
@@ -64,7 +64,7 @@ async function titleOf(url) {
 }
 
 /** Serves the project, as any web server would. */
-async function served(project, use, connections = "'none'") {
+export async function served(project, use, connections = "'none'") {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url, 'http://localhost')
     try {
@@ -87,15 +87,15 @@ async function served(project, use, connections = "'none'") {
   }
 }
 
-const version = async () => (await run(findChromium(), ['--version'], { allowed: /./ })).split(' built')[0]
+export const chromiumVersion = async () => (await run(findChromium(), ['--version'], { allowed: /./ })).split(' built')[0]
 
 /** Without an icon: browsers would ask for one. */
-const html = (script) => `<!doctype html><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`
+export const html = (script) => `<!doctype html><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`
 
 export const rows = [
   {
     name: 'Chromium, <script type="module">',
-    version,
+    version: chromiumVersion,
     run: ({ project }) => {
       writeFileSync(path.join(project, 'page.mjs'), SCRIPT)
       writeFileSync(path.join(project, 'page.html'), html('./page.mjs'))
@@ -104,7 +104,7 @@ export const rows = [
   },
   {
     name: 'Chromium, module worker',
-    version,
+    version: chromiumVersion,
     run: ({ project }) => {
       writeFileSync(path.join(project, 'page.mjs'), SCRIPT)
       writeFileSync(path.join(project, 'starter.mjs'), WORKER)
@@ -136,7 +136,7 @@ export const rows = [
   })),
   {
     name: 'Chromium, sluice/slim, the wasm fetched',
-    version,
+    version: chromiumVersion,
     run: ({ project }) => {
       writeFileSync(path.join(project, 'slim-page.mjs'), SLIM)
       writeFileSync(path.join(project, 'slim.html'), html('./slim-page.mjs'))
