@@ -5,10 +5,10 @@
 
 import { BULK_LOADER, GroupContractError, MissingResultError } from './errors.js'
 import { readGroupResult } from './group-result.js'
+import type { Asked } from './hits.js'
 import { aFunction, aName, anArray, isObject, verify } from './options/checks.js'
 import type { Declaration } from './options/declarations.js'
 import { type ResolvedBulkOptions, type ResolvedConfig, resolveBulkOptions, verifyKeyBytes } from './options/resolve.js'
-import type { Asked } from './pipeline.js'
 import type { BulkContext, BulkLoader, FetchContext, GroupFetchContext } from './types.js'
 import { isInstance } from './values.js'
 
@@ -22,13 +22,12 @@ export class Bulk<K> {
     this.#load = load as BulkLoader<K, unknown>
     this.#keyBytesMax = config.maxKeyBytes
     const self = this
-    this.options = {
-      ...resolveBulkOptions<K>(options, config, declarations),
+    this.options = Object.assign(resolveBulkOptions<K>(options, config, declarations), {
       groupFetch: (context: GroupFetchContext<never>) => this.#fetch(context.requests as never, context) as never,
-      bulk(context) {
+      bulk(context: FetchContext) {
         return self.#fetchOne(this as K, context)
       },
-    }
+    })
   }
 
   /** What `key`, the one at `index` if there are many, is kept under. Throws if it is none. */

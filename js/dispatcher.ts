@@ -316,6 +316,11 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.#note(call, load, Outcome.failed)
   }
 
+  /** Whether callbacks have answered what the engine has not been told of. */
+  get hasAnswers(): boolean {
+    return this.#answered.length > 0
+  }
+
   /** Tells the engine what callbacks have answered since it was told last. */
   tellAnswers(): void {
     if (this.#answered.length === 0) return
@@ -396,7 +401,7 @@ export class Dispatcher implements EffectHandler, CallHost {
   store(entries: readonly StoredEntry[], flags = 0): void {
     this.uninterrupted(() => {
       const { engine } = this
-      this.writeKeys(entries.map(({ key }) => key))
+      engine.writeKeys(entries.map(({ key }) => key))
       entries.forEach(({ value, ttl, weight }, index) => {
         engine.words[index] = (engine.words[index] as number) + flags + (value === null ? NULL_BIT : 0)
         engine.words[entries.length + index] = weight
@@ -407,16 +412,6 @@ export class Dispatcher implements EffectHandler, CallHost {
       this.after()
       this.#setting = undefined
     })
-  }
-
-  /** Writes `keys` to where the engine reads them, and their lengths. */
-  writeKeys(keys: readonly string[]): void {
-    const { engine } = this
-    engine.begin(keys.length)
-    keys.forEach((key, index) => {
-      engine.words[index] = key.length
-    })
-    engine.writeKeys(keys.join(''), (index) => keys[index] as string, keys.length)
   }
 
   /**

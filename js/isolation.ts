@@ -1,5 +1,6 @@
 /** Whose value a caller gets. */
 
+import { isPlain } from './options/checks.js'
 import type { Isolation } from './types.js'
 
 /** `value` as one caller is to get it. Throws what cannot be cloned. */
@@ -12,16 +13,11 @@ export function isolate<T>(value: T, isolation: Isolation): T {
 function freezeDeeply<T extends object>(value: T): T {
   const left: object[] = [value]
   for (let next = left.pop(); next !== undefined; next = left.pop()) {
-    if (Object.isFrozen(next) || !isPlain(next)) continue
+    if (Object.isFrozen(next) || !(Array.isArray(next) || isPlain(next))) continue
     Object.freeze(next)
     for (const { value: member } of Object.values(Object.getOwnPropertyDescriptors(next))) {
       if (typeof member === 'object' && member !== null) left.push(member)
     }
   }
   return value
-}
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return Array.isArray(value) || prototype === Object.prototype || prototype === null
 }

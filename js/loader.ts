@@ -210,7 +210,7 @@ export class Loader<K, V> {
     }
     try {
       const asked = { requests: keys as never, keys: names, wishes: undefined }
-      const begun = this.#pipeline.beginAsked(asked, this.#bulk.options, settle, caller)
+      const begun = this.#pipeline.begin(asked, this.#bulk.options, settle, caller)
       const [results, batch] = begun instanceof Batch ? [begun.results, begun] : [begun]
       askers.forEach((asker, index) => {
         if (batch === undefined || batch.found(index)) tell(asker, results, batch)

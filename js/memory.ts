@@ -1,8 +1,8 @@
 /** The in-memory cache alone, synchronous: what an lru-cache was used for, over the same entries the batches use. */
 
 import type { Dispatcher } from './dispatcher.js'
-import { type Engine, MISS } from './engine/engine.js'
-import { misuse, verify } from './options/checks.js'
+import { type Engine, MISS, type Slot } from './engine/engine.js'
+import { aKey, misuse, verify } from './options/checks.js'
 import { REQUEST_FIELDS } from './options/declarations.js'
 import type { SetEntry, SetOptions } from './types.js'
 
@@ -22,33 +22,23 @@ export class MemoryCache {
 
   /** The value of `key`, `undefined` if there is no valid one. Counts as a use. */
   get<T = unknown>(key: string): T | undefined {
-    const engine = this.#engine(key)
-    if (engine === undefined) return undefined
-    const slot = engine.get(engine.writeKey(key), this.#dispatcher.now())
-    return slot === MISS ? undefined : (engine.values[slot] as T)
+    return this.#valueAt(this.#find(key, 'get')) as T | undefined
   }
 
   /** Whether `key` has a valid value. Not a use. */
   has(key: string): boolean {
-    const engine = this.#engine(key)
-    return engine !== undefined && engine.peek(engine.writeKey(key), this.#dispatcher.now()) !== MISS
+    return this.#find(key, 'peek') !== MISS
   }
 
   /** As `get`, but not a use. */
   peek<T = unknown>(key: string): T | undefined {
-    const engine = this.#engine(key)
-    if (engine === undefined) return undefined
-    const slot = engine.peek(engine.writeKey(key), this.#dispatcher.now())
-    return slot === MISS ? undefined : (engine.values[slot] as T)
+    return this.#valueAt(this.#find(key, 'peek')) as T | undefined
   }
 
   /** Milliseconds the value of `key` stays valid; 0 if there is none, `Infinity` if it never expires. */
   remainingTtl(key: string): number {
-    const engine = this.#engine(key)
-    if (engine === undefined) return 0
-    const now = this.#dispatcher.now()
-    const slot = engine.peek(engine.writeKey(key), now)
-    return slot === MISS ? 0 : engine.remaining(slot, now)
+    const slot = this.#find(key, 'peek')
+    return slot === MISS ? 0 : this.#dispatcher.engine.remaining(slot, this.#dispatcher.now())
   }
 
   /** Keeps `value`. `undefined` and a `ttl` of 0 remove what there is. */
@@ -86,8 +76,8 @@ export class MemoryCache {
     const dispatcher = this.#dispatcher
     if (!dispatcher.change(keys)) return 0
     return dispatcher.uninterrupted(() => {
-      dispatcher.writeKeys(keys)
-      const deleted = dispatcher.engine.mdelete(keys.length, dispatcher.now())
+      const { engine } = dispatcher
+      const deleted = engine.mdelete(engine.writeKeys(keys), dispatcher.now())
       dispatcher.after()
       return deleted
     })
@@ -95,7 +85,7 @@ export class MemoryCache {
 
   /** Removes what begins with a prefix, matches a glob pattern, or has a tag. Answers the keys removed, and how many were valid. */
   invalidate(kind: 'prefix' | 'pattern' | 'tag', text: string): { keys: string[]; count: number } {
-    verify(kind, text, CHECKS.get('key') as never)
+    verify(kind, text, aKey)
     const dispatcher = this.#dispatcher
     if (!dispatcher.change()) return { keys: [], count: 0 }
     return dispatcher.uninterrupted(() => {
@@ -136,9 +126,15 @@ export class MemoryCache {
     return this.#living()?.weight ?? 0
   }
 
-  #engine(key: string): Engine | undefined {
-    if (typeof key !== 'string') verify('key', key, CHECKS.get('key') as never, 'ERR_INVALID_KEY')
-    return this.#living()
+  /** The slot of `key`, `MISS` if it has no valid value. */
+  #find(key: string, how: 'get' | 'peek'): Slot {
+    if (typeof key !== 'string') verify('key', key, aKey, 'ERR_INVALID_KEY')
+    const engine = this.#living()
+    return engine === undefined ? MISS : engine[how](key, this.#dispatcher.now())
+  }
+
+  #valueAt(slot: Slot): unknown {
+    return slot === MISS ? undefined : this.#dispatcher.engine.values[slot]
   }
 
   /** Nothing while there is no engine: then nothing is kept. */
@@ -150,7 +146,7 @@ export class MemoryCache {
 export function verifyKeys(keys: unknown, where = 'keys'): asserts keys is readonly string[] {
   if (!Array.isArray(keys)) throw misuse(where, { expected: 'an array of strings', outOfRange: false }, keys, 'ERR_INVALID_KEY')
   for (let index = 0; index < keys.length; index++) {
-    verify(`${where}[${index}]`, keys[index], CHECKS.get('key') as never, 'ERR_INVALID_KEY')
+    if (typeof keys[index] !== 'string') verify(`${where}[${index}]`, keys[index], aKey, 'ERR_INVALID_KEY')
   }
 }
 

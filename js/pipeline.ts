@@ -12,40 +12,19 @@ import { EngineCrashError, NotCachedError } from './errors.js'
 import type { Events } from './events.js'
 import type { Failure } from './failure.js'
 import { assignGroups, nameBy, numberGroups } from './grouping.js'
+import { type Asked, type Crossing, cross, type Options, type Requests, readsMemory, verifyRequests, writeSome } from './hits.js'
 import { assignGates, byGates } from './limits.js'
 import { Load } from './load.js'
 import type { BatchPerformanceMonitor } from './monitor.js'
-import { anArray, verify } from './options/checks.js'
-import {
-  type ResolvedBatchOptions,
-  type ResolvedConfig,
-  resolvePriority,
-  verifyKeyBytes,
-  verifyRequest,
-} from './options/resolve.js'
+import { type ResolvedConfig, resolvePriority } from './options/resolve.js'
 import { PlainFetcher } from './plain.js'
 import { ACTIONS, planOf } from './plan.js'
 import { watch } from './signals.js'
 import { Tiers } from './storage/tiers.js'
 import type { BatchPlan, BatchRequest, BatchSource, PlannedRequest, StorageInput, TierEntry } from './types.js'
 
-/** Keys that cross at once, and their UTF-16 units but for the last key: bounds the memory that a large batch takes in the engine for good. */
-const KEYS_PER_CROSSING = 8192
-const UNITS_PER_CROSSING = 2 ** 22
 /** The slot in a look-up's answer. */
 const SLOT_MASK = FAILURE - 1
-
-type Requests = readonly BatchRequest<unknown>[]
-type Options = ResolvedBatchOptions<never>
-
-/** What a batch asks for, read once: a getter may say something else the next time, or ask the processor for something itself. */
-export interface Asked {
-  /** Of a bulk load, the keys as the caller has them. */
-  readonly requests: Requests
-  readonly keys: readonly string[]
-  /** By position, of the requests that say anything of TTL, priority, tags or weight. */
-  readonly wishes: readonly (BatchRequest<unknown> | undefined)[] | undefined
-}
 
 export class Pipeline implements ResultListener {
   readonly config: ResolvedConfig
@@ -77,16 +56,16 @@ export class Pipeline implements ResultListener {
     this.tiers = new Tiers(storage, this.config, this.events)
   }
 
-  /**
-   * Begins a batch, for the callback `caller` if one asks. Answers its results if all of them are in memory; else the batch has been begun and will
-   * settle, or has settled, through `settle`. Throws for misuse, before any work is done.
-   */
-  begin(requests: Requests, options: Options, settle: Settle, caller: Caller | undefined): unknown[] | Batch {
-    return this.beginAsked(verifyRequests(requests, this.config.maxKeyBytes), options, settle, caller)
+  /** What `requests` ask for. Throws for misuse, before any work is done. */
+  ask(requests: Requests): Asked {
+    return verifyRequests(requests, this.config.maxKeyBytes)
   }
 
-  /** `begin` for what is known to be right. */
-  beginAsked(asked: Asked, options: Options, settle: Settle, caller: Caller | undefined): unknown[] | Batch {
+  /**
+   * Begins a batch, for the callback `caller` if one asks. Answers its results if all of them are in memory; else the batch has been begun and will
+   * settle, or has settled, through `settle`.
+   */
+  begin(asked: Asked, options: Options, settle: Settle, caller: Caller | undefined): unknown[] | Batch {
     if (options.signal?.aborted) throw options.signal.reason
     const { dispatcher } = this
     if (!dispatcher.ensureAlive()) return this.#plain.begin(asked.requests, asked.keys, options, settle, caller)
@@ -107,7 +86,7 @@ export class Pipeline implements ResultListener {
 
   /** What `begin` would do. */
   plan(requests: Requests, options: Options): BatchPlan {
-    const { keys } = verifyRequests(requests, this.config.maxKeyBytes)
+    const { keys } = this.ask(requests)
     const actions = this.foresee(keys, options)
     // As `adaptiveBatchSize` has found it.
     const sizeMax = this.dispatcher.stats().batchSize || Number.POSITIVE_INFINITY
@@ -121,7 +100,7 @@ export class Pipeline implements ResultListener {
     while (actions.length < keys.length) {
       if (!dispatcher.ensureAlive()) return keys.map(() => 'fetch')
       const { engine } = dispatcher
-      const size = this.#writeKeys(keys, actions.length)
+      const size = writeSome(engine, keys, actions.length)
       engine.foresee(size, options.staleWhileRevalidate, dispatcher.now())
       for (let at = 0; at < size; at++) actions.push(ACTIONS[engine.words[at] as number] ?? 'fetch')
     }
@@ -143,9 +122,9 @@ export class Pipeline implements ResultListener {
   }
 
   #begin(asked: Asked, options: Options, settle: Settle, caller: Caller | undefined): unknown[] | Batch {
-    const { keys } = asked
+    const { keys, crossing } = asked
     const { engine } = this.dispatcher
-    const startedAt = this.dispatcher.now()
+    const startedAt = crossing?.at ?? this.dispatcher.now()
     const readMemory = readsMemory(options)
     const count = keys.length
     const results: unknown[] = new Array(count)
@@ -160,30 +139,30 @@ export class Pipeline implements ResultListener {
     // Somebody wants to hear of each hit, or hits are not handed over as they are.
     if ((settle.answered !== undefined && !settle.findsHits) || options.isolation !== 'shared') begun()
     for (let base = 0, size = 0; base < count; base += size) {
-      size = this.#writeKeys(keys, base)
-      const missed = readMemory ? engine.lookup(size, options.staleWhileRevalidate, startedAt) : engine.missAll(size)
+      const found: Crossing = (base === 0 && crossing) || cross(engine, keys, base, options, startedAt)
+      size = found.size
       const { words, values } = engine
       const missing: number[] = []
       for (let at = 0; at < size; at++) {
         const word = readMemory ? (words[at] as number) : MISS
         const index = base + at
-        if (word < FAILURE) {
-          if (batch === undefined) results[index] = values[word]
-          else if (batch.isolates) hits.push({ index, value: values[word], source: 'memory' })
-          else batch.accept(index, values[word], 'memory')
-        } else if (word === MISS) missing.push(index)
-        else if (word & FAILURE) begun().reject(index, (values[word & SLOT_MASK] as Failure).reason, 'memory')
+        if (word === MISS) {
+          missing.push(index)
+          continue
+        }
+        const value = values[word & SLOT_MASK]
+        if (word & FAILURE) begun().reject(index, (value as Failure).reason, 'memory')
+        else if (word < FAILURE && batch === undefined) results[index] = value
         else {
-          // Expired but taken stale, or this reader's to refresh.
           const source = word & STALE ? 'stale' : 'memory'
-          const value = values[word & SLOT_MASK]
           if (source === 'stale') begun().counts.stale++
+          // Expired but taken stale, or this reader's to refresh.
+          if (word > FAILURE) refreshAt.push(index)
           if (begun().isolates) hits.push({ index, value, source })
           else begun().accept(index, value, source)
-          refreshAt.push(index)
         }
       }
-      if (missed === 0) continue
+      if (found.missed === 0) continue
       const open = this.#open(begun(), caller?.owner === this.dispatcher.nested ? caller : undefined)
       try {
         this.#admit(open, asked, base, missing, led)
@@ -195,7 +174,7 @@ export class Pipeline implements ResultListener {
     // Copying and freezing may call what is the user's: only now, when nothing is half done.
     for (const { index, value, source } of hits) batch?.accept(index, value, source)
     if (batch === undefined) {
-      this.monitor.recordHits(count, this.dispatcher, startedAt)
+      this.monitor.recordHits(count, this.dispatcher.now() - startedAt)
       return results
     }
     const { counts } = batch
@@ -221,23 +200,6 @@ export class Pipeline implements ResultListener {
     const { signal } = batch.options
     if (signal !== undefined) batch.unwatch = watch(signal, () => this.dispatcher.abandon(batch, signal.reason))
     return batch
-  }
-
-  /** Writes as many of the keys from `base` on as are to cross at once; answers how many. */
-  #writeKeys(keys: readonly string[], base: number): number {
-    const { engine } = this.dispatcher
-    const most = Math.min(KEYS_PER_CROSSING, keys.length - base)
-    engine.begin(most)
-    const { words } = engine
-    let joined = ''
-    let size = 0
-    for (; size < most && joined.length < UNITS_PER_CROSSING; size++) {
-      const key = keys[base + size] as string
-      joined += key
-      words[size] = key.length
-    }
-    engine.writeKeys(joined, (at) => keys[base + at] as string, size)
-    return size
   }
 
   /** Lets the requests at `missing` wait: joining what is in flight, leading the rest. */
@@ -402,7 +364,7 @@ export class Pipeline implements ResultListener {
     }
     this.#refreshes.push(() => {
       try {
-        this.beginAsked(asked, options, settle, undefined)
+        this.begin(asked, options, settle, undefined)
       } catch (error) {
         this.dispatcher.defer(() => {
           for (const key of asked.keys) this.events.emit('refreshError', { key, error })
@@ -410,34 +372,4 @@ export class Pipeline implements ResultListener {
       }
     })
   }
-}
-
-/** Whether a batch is answered from memory and tiers. */
-function readsMemory({ deduplication, cache }: Options): boolean {
-  return deduplication && (cache === 'default' || cache === 'only-if-cached')
-}
-
-/** Throws for the first request that is not one. */
-function verifyRequests(requests: unknown, keyBytesMax: number): Asked {
-  verify('requests', requests, anArray, 'ERR_INVALID_REQUESTS')
-  const { length } = requests as Requests
-  const keys: string[] = new Array(length)
-  // No string has more than three bytes per unit.
-  const unitsMax = Math.floor(keyBytesMax / 3)
-  let wishes: BatchRequest<unknown>[] | undefined
-  for (let index = 0; index < length; index++) {
-    const request = (requests as Requests)[index] as BatchRequest<unknown>
-    const key = request?.key
-    if (typeof key !== 'string' || typeof request.fetchFunction !== 'function') verifyRequest(request, index)
-    else if (key.length > unitsMax) verifyKeyBytes(`requests[${index}].key`, key, keyBytesMax)
-    keys[index] = key
-    const { ttl, priority, tags, weight } = request
-    if (ttl !== undefined || priority !== undefined || tags !== undefined || weight !== undefined) {
-      const wish = { key, fetchFunction: request.fetchFunction, ttl, priority, tags, weight }
-      verifyRequest(wish, index)
-      wishes ??= new Array(length)
-      wishes[index] = wish
-    }
-  }
-  return { requests: requests as Requests, keys, wishes }
 }

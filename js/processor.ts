@@ -7,6 +7,7 @@ import type { NestedCalls } from './call.js'
 import { type Caller, currentCaller } from './context.js'
 import { ClosedError } from './errors.js'
 import { Events } from './events.js'
+import { type Asked, type Options, takeHits } from './hits.js'
 import { Loader } from './loader.js'
 import { MemoryCache, verifyEntries, verifyKeys } from './memory.js'
 import { BatchPerformanceMonitor } from './monitor.js'
@@ -45,8 +46,14 @@ import type {
 
 /** Nothing is fetched for `get` and its kin. */
 const fetchNothing = (): undefined => undefined
-/** As properties of its own, a request has nothing of `Object.prototype`. */
-const NO_FIELDS = { ttl: undefined, priority: undefined, tags: undefined, weight: undefined }
+const allOfBatch = (batch: Batch): never[] => batch.values()
+const allOfHits = (results: unknown[]): never[] => results as never[]
+/** The same for the one request of `getCachedData`. */
+const oneOfBatch = (batch: Batch): never => {
+  if (batch.failures > 0) throw batch.firstReason
+  return batch.results[0] as never
+}
+const oneOfHits = (results: unknown[]): never => results[0] as never
 /** As `Reason` in `src/adaptive/concurrency.rs`. */
 const REASONS = ['held', 'grown', 'shrunk', 'rejected'] as const
 /** How long `close` waits for what is in flight. */
@@ -100,7 +107,7 @@ export class BatchProcessor {
   getCachedDataBatch<T extends ValueTypes>(requests: BatchRequests<T>, options?: BatchOptions<T[number]>): Promise<BatchValues<T>>
   getCachedDataBatch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<T[]>
   getCachedDataBatch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<T[]> {
-    return this.#batch(requests, options, this.#caller())
+    return this.#batch(requests, options)
   }
 
   /**
@@ -112,12 +119,12 @@ export class BatchProcessor {
   ): Promise<BatchOutcomes<T>>
   getCachedDataBatchSettled<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<BatchOutcome<T>[]>
   getCachedDataBatchSettled<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<BatchOutcome<T>[]> {
-    const hits = (results: unknown[]): BatchOutcome<T>[] =>
-      results.map((value, index) => {
-        const key = (requests[index] as BatchRequest<T>).key
+    const hits = (values: unknown[], keys: readonly string[]): BatchOutcome<T>[] =>
+      values.map((value, index) => {
+        const key = keys[index] as string
         return { index, key, source: 'memory', ms: 0, attempts: 0, status: 'fulfilled', value: value as T }
       })
-    return this.#run(requests, options, (batch) => batch.outcomes<T>(), hits, this.#caller())
+    return this.#run(requests, options, (batch) => batch.outcomes<T>(), hits)
   }
 
   /**
@@ -138,10 +145,13 @@ export class BatchProcessor {
   ): AsyncIterableIterator<BatchOutcome<T>> {
     const copy = Array.isArray(requests) ? [...(requests as BatchRequest<T>[])] : requests
     const caller = this.#caller()
-    const { dispatcher } = this.#pipeline
+    const pipeline = this.#pipeline
     return new OutcomeStream<T>(
-      (settle) => this.#begin(copy, options, settle, caller) as Batch,
-      (batch) => dispatcher.abandon(batch, undefined),
+      (settle) => {
+        const resolved = this.#resolve(options)
+        return pipeline.begin(pipeline.ask(copy as never), resolved, this.#heard(settle, resolved), caller) as Batch
+      },
+      (batch) => pipeline.dispatcher.abandon(batch, undefined),
     )
   }
 
@@ -158,7 +168,7 @@ export class BatchProcessor {
   ): Promise<V[]>
   loadMany<K, V>(keys: readonly K[], bulkLoader: BulkLoader<K, V>, options: LoadManyOptions<K> & CacheKeyOption<K>): Promise<V[]>
   loadMany<K, V>(keys: readonly K[], bulkLoader: BulkLoader<K, V>, options?: LoadManyOptions<K>): Promise<V[]> {
-    return this.#loadMany(keys, bulkLoader, options, this.#caller())
+    return this.#loadMany(keys, bulkLoader, options)
   }
 
   /**
@@ -181,15 +191,14 @@ export class BatchProcessor {
   prefetch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<void>
   async prefetch<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<void> {
     const done = (): void => {}
-    await this.#run(requests, options, done, done, this.#caller(), 'low')
+    await this.#run(requests, options, done, done, undefined, 'low')
   }
 
   /** What `getCachedDataBatch` would do now. Does nothing; asks no tier. */
   plan<T extends ValueTypes>(requests: BatchRequests<T>, options?: BatchOptions<T[number]>): Promise<BatchPlan>
   plan<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<BatchPlan>
   async plan<T>(requests: readonly BatchRequest<T>[], options?: BatchOptions<T>): Promise<BatchPlan> {
-    this.#ensureOpen()
-    return this.#pipeline.plan(requests as never, resolveBatchOptions(options, this.#pipeline.config) as never)
+    return this.#pipeline.plan(requests as never, this.#resolve(options))
   }
 
   /**
@@ -203,7 +212,7 @@ export class BatchProcessor {
     fetchFunction: BatchRequest<T>['fetchFunction'],
     ttlOrOptions?: number | SingleOptions<T>,
   ): Promise<T> {
-    return this.#single(key, fetchFunction, ttlOrOptions, this.#caller())
+    return this.#single(key, fetchFunction, ttlOrOptions)
   }
 
   /** The value of `key` from memory or a tier, `undefined` if neither has it. Fetches nothing. */
@@ -215,15 +224,19 @@ export class BatchProcessor {
   /** Whether memory or a tier has `key`. */
   async has(key: string): Promise<boolean> {
     verifyKeys([key])
-    if (this.memory.has(key)) return true
-    const [outcome] = await this.#outcomes([key])
-    return outcome?.status === 'fulfilled'
+    return this.memory.has(key) || (await this.get(key)) !== undefined
   }
 
   /** The values in the order of `keys`, `undefined` where neither memory nor a tier has one. Fetches nothing. */
   async mget<T = unknown>(keys: readonly string[]): Promise<(T | undefined)[]> {
-    const outcomes = await this.#outcomes<T>(keys)
-    return outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : undefined))
+    verifyKeys(keys)
+    const requests = keys.map((key) => ({ key, fetchFunction: fetchNothing as () => T }))
+    return this.#run(
+      requests,
+      { cache: 'only-if-cached', groupingStrategy: 'none' },
+      ({ results }) => Array.from(results) as T[],
+      allOfHits,
+    )
   }
 
   /** Keeps a value in memory and all tiers; loads in flight will not overwrite it. `undefined` and a `ttl` of 0 remove what there is. */
@@ -374,78 +387,78 @@ export class BatchProcessor {
     dispatcher.end()
   }
 
-  /** The outcomes of looking for `keys` without fetching. */
-  #outcomes<T>(keys: readonly string[]): Promise<BatchOutcome<T>[]> {
-    try {
-      verifyKeys(keys)
-    } catch (error) {
-      return Promise.reject(error)
-    }
-    const requests = keys.map((key) => ({ key, fetchFunction: fetchNothing as () => T }))
-    return this.getCachedDataBatchSettled(requests, { cache: 'only-if-cached' })
-  }
-
-  #batch<T>(
-    requests: readonly BatchRequest<T>[],
-    options: BatchOptions<T> | undefined,
-    caller: Caller | undefined,
-  ): Promise<T[]> {
-    const values = (batch: Batch): T[] => batch.values<T>()
-    return this.#run(requests, options, values, (results) => results as T[], caller)
+  #batch<T>(requests: readonly BatchRequest<T>[], options: BatchOptions<T> | undefined, caller?: Caller): Promise<T[]> {
+    return this.#run(requests, options, allOfBatch, allOfHits, caller)
   }
 
   #single<T>(
     key: string,
     fetchFunction: BatchRequest<T>['fetchFunction'],
     ttlOrOptions: number | SingleOptions<T> | undefined,
-    caller: Caller | undefined,
+    caller?: Caller,
   ): Promise<T> {
-    const { fields, options } = isObject(ttlOrOptions)
-      ? splitSingle(ttlOrOptions as SingleOptions<T>)
-      : { fields: { ttl: ttlOrOptions as number | undefined }, options: undefined }
-    const request: BatchRequest<T> = { ...NO_FIELDS, ...fields, key, fetchFunction }
-    const value = (batch: Batch): T => {
-      if (batch.failures > 0) throw batch.firstReason
-      return batch.results[0] as T
+    try {
+      const areOptions = isObject(ttlOrOptions)
+      // Properties of its own: it has nothing of `Object.prototype`.
+      const request = {
+        key,
+        fetchFunction,
+        ttl: areOptions ? undefined : ttlOrOptions,
+        priority: undefined,
+        tags: undefined,
+        weight: undefined,
+      }
+      const options = areOptions ? splitSingle(ttlOrOptions as SingleOptions<T>, request) : undefined
+      return this.#run([request as BatchRequest<T>], options, oneOfBatch, oneOfHits, caller)
+    } catch (error) {
+      return Promise.reject(error)
     }
-    return this.#run([request], options, value, (results) => results[0] as T, caller)
-  }
-
-  #run<T, R>(
-    requests: readonly BatchRequest<T>[],
-    options: BatchOptions<T> | undefined,
-    fromBatch: (batch: Batch) => R,
-    fromHits: (results: unknown[]) => R,
-    caller: Caller | undefined,
-    priority?: Priority,
-  ): Promise<R> {
-    return this.#settled((settle) => this.#begin(requests, options, settle, caller, priority), fromBatch, fromHits)
   }
 
   #loadMany<K, V>(
     keys: readonly K[],
     bulkLoader: BulkLoader<K, V>,
     options: LoadManyOptions<K> | undefined,
-    caller: Caller | undefined,
+    caller?: Caller,
   ): Promise<V[]> {
-    const begin = (settle: Settle): unknown[] | Batch => {
+    try {
       this.#ensureOpen()
       const bulk = new Bulk<K>(bulkLoader, options, this.#pipeline.config, LOAD_MANY_OPTIONS)
-      return this.#pipeline.beginAsked(bulk.ask(keys), bulk.options, this.#heard(settle, bulk.options), caller)
+      return this.#answer(bulk.ask(keys), bulk.options, allOfBatch, allOfHits, caller)
+    } catch (error) {
+      return Promise.reject(error)
     }
-    return this.#settled(
-      begin,
-      (batch) => batch.values<V>(),
-      (results) => results as V[],
-    )
   }
 
-  /** Begins a batch; whatever it throws becomes a rejection. */
-  #settled<R>(
-    begin: (settle: Settle) => unknown[] | Batch,
+  /** Misuse becomes a rejection. `caller` is known where a callback asks through its context. */
+  #run<T, R>(
+    requests: readonly BatchRequest<T>[],
+    options: BatchOptions<T> | undefined,
     fromBatch: (batch: Batch) => R,
-    fromHits: (results: unknown[]) => R,
+    fromHits: (values: unknown[], keys: readonly string[]) => R,
+    caller?: Caller,
+    priority?: Priority,
   ): Promise<R> {
+    try {
+      const given = this.#resolve(options)
+      const resolved = priority === undefined ? given : { ...given, priority }
+      return this.#answer(this.#pipeline.ask(requests as never), resolved, fromBatch, fromHits, caller)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** From memory if all is there; else begins a batch. */
+  #answer<R>(
+    asked: Asked,
+    options: Options,
+    fromBatch: (batch: Batch) => R,
+    fromHits: (values: unknown[], keys: readonly string[]) => R,
+    caller: Caller | undefined,
+  ): Promise<R> {
+    const pipeline = this.#pipeline
+    const hits = takeHits(asked, options, pipeline.dispatcher, this.monitor)
+    if (hits !== undefined) return Promise.resolve(fromHits(hits, asked.keys))
     return new Promise<R>((resolve, reject) => {
       const settle: Settle = {
         resolve: (batch) => {
@@ -457,22 +470,14 @@ export class BatchProcessor {
         },
         reject,
       }
-      const begun = begin(settle)
-      if (!(begun instanceof Batch)) resolve(fromHits(begun))
+      const begun = pipeline.begin(asked, options, this.#heard(settle, options), caller ?? this.#caller())
+      if (!(begun instanceof Batch)) resolve(fromHits(begun, asked.keys))
     })
   }
 
-  #begin<T>(
-    requests: readonly BatchRequest<T>[],
-    options: BatchOptions<T> | undefined,
-    settle: Settle,
-    caller: Caller | undefined,
-    priority?: Priority,
-  ): unknown[] | Batch {
+  #resolve<T>(options: BatchOptions<T> | undefined): Options {
     this.#ensureOpen()
-    const given = resolveBatchOptions(options, this.#pipeline.config)
-    const resolved = priority === undefined ? given : { ...given, priority }
-    return this.#pipeline.begin(requests as never, resolved as never, this.#heard(settle, resolved), caller)
+    return resolveBatchOptions(options, this.#pipeline.config) as never
   }
 
   /** Tells `onProgress` of each answer, when nothing else is under way. */

@@ -159,7 +159,7 @@ const MEMBER = 2
 export class Engine {
   /** The resident values, by slot. */
   values: unknown[] = []
-  /** The lists that cross: lengths, flights, priorities. At least as long as the last `begin` asked for. */
+  /** The lists that cross: lengths, flights, priorities. At least as long as the last `begin` asked for; empty, as all views, when memory has grown since. */
   words: Uint32Array<ArrayBuffer> = new Uint32Array(0)
   /** TTLs. As long as `words`. */
   floats: Float64Array<ArrayBuffer> = new Float64Array(0)
@@ -172,7 +172,6 @@ export class Engine {
   /** By which the exports know this engine. */
   #handle = 0
   #generation = -1
-  #buffer: ArrayBuffer | undefined
   #bytes = new Uint8Array(0)
   /** All of the memory, and where the mail is in it, in words. */
   #memoryWords = new Uint32Array(0)
@@ -235,52 +234,46 @@ export class Engine {
 
   /** Makes room for lists of `count` pairs, before they are written to `words` and `floats`. */
   begin(count: number): void {
-    if (count * 2 > this.words.length) this.#reserve(this.#bytes.length, count * 2)
-    else if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+    if ((count || 1) * 2 > this.words.length) this.#reserve(0, count * 2)
   }
 
   /**
-   * Writes keys, joined as `joined`, their lengths in UTF-16 units in `words`; puts their lengths in bytes there instead. Throws a
-   * `RangeError` for a key over the limit; nothing has been done then.
+   * Writes keys from `from` on, at most `most` of them, and no more of them when they have `unitsMax` UTF-16 units; puts their lengths in bytes in
+   * `words`. Answers how many. Throws a `RangeError` for a key over the limit; nothing has been done then.
    */
-  writeKeys(joined: string, keys: (index: number) => string, count: number): void {
-    // No room is made for what is too long.
-    if (joined.length > this.#keyBytesMax) this.#verifyUnits(count)
-    if (joined.length > this.#bytes.length) this.#reserve(joined.length, count * 2)
+  writeKeys(keys: readonly string[], from = 0, most: number = keys.length, unitsMax: number = Number.POSITIVE_INFINITY): number {
+    const end = Math.min(keys.length, from + most)
+    this.begin(end - from)
+    const { words } = this
+    let joined = ''
+    let at = from
+    for (; at < end && joined.length < unitsMax; at++) {
+      const key = keys[at] as string
+      // A string has at least as many bytes as units; no room is made for what is too long.
+      this.#verifyBytes(at - from, key.length)
+      words[at - from] = key.length
+      joined += key
+    }
+    const count = at - from
+    const units = joined.length
+    if (units > this.#bytes.length) this.#reserve(units, 0)
     const { read, written } = write(joined, this.#bytes)
     // As many bytes as units: all ASCII, so the lengths are right as they are.
-    if (read === joined.length && written === joined.length) return
-    this.#writeKeysMeasured(joined, keys, count)
-  }
-
-  /** Writes one key; answers its length in bytes. */
-  writeKey(key: string): number {
-    if (key.length <= this.#bytes.length && this.#buffer === this.#memory.buffer) {
-      const { read, written } = write(key, this.#bytes)
-      if (read === key.length && written === key.length && written <= this.#keyBytesMax) return written
-    }
-    this.begin(1)
-    this.words[0] = key.length
-    this.#writeKeysMeasured(key, () => key, 1)
-    return this.words[0]
+    if (read !== units || written !== units) this.#writeKeysMeasured(joined, keys, from, count)
+    return count
   }
 
   /** Looks up the keys written, whose lengths are in `words`; puts slots there. Answers how many missed. */
   lookup(count: number, stale: number, now: number): number {
-    try {
-      this.#verifyAlive()
-      const missed = this.#exports.lookup(this.#handle, count, stale, now)
-      if (this.#buffer !== this.#memory.buffer) this.#takeViews()
-      return missed
-    } catch (error) {
-      throw this.#crash(error)
-    }
+    const missed = this.#call(() => this.#exports.lookup(this.#handle, count, stale, now))
+    if (this.words.length === 0) this.#takeViews()
+    return missed
   }
 
   /** Takes all keys written as missed, whatever is resident. */
   missAll(count: number): number {
     const missed = this.#call(() => this.#exports.missAll(this.#handle, count))
-    if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+    if (this.words.length === 0) this.#takeViews()
     return missed
   }
 
@@ -299,7 +292,7 @@ export class Engine {
   /** After a look-up: `words` and `floats` have priorities and TTLs if `each`; `words` gets flight and `How`, for each that missed. */
   admit(batch: BatchId, base: number, each: boolean, share: boolean, missed: number): void {
     this.#call(() => this.#exports.admit(this.#handle, batch, base, each ? 1 : 0, share ? 1 : 0, missed))
-    if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+    if (this.words.length === 0) this.#takeViews()
   }
 
   /** The calls of these flights pass these gates. */
@@ -357,19 +350,16 @@ export class Engine {
     this.#call(() => this.#exports.advance(this.#handle, now))
   }
 
-  /** The slot of the key written, as a reader gets it, or `MISS`. */
-  get(bytes: number, now: number): Slot {
-    try {
-      this.#verifyAlive()
-      return this.#exports.get(this.#handle, bytes, now) >>> 0
-    } catch (error) {
-      throw this.#crash(error)
-    }
+  /** The slot of `key`, as a reader gets it, or `MISS`. */
+  get(key: string, now: number): Slot {
+    this.writeKeys([key])
+    return this.#call(() => this.#exports.get(this.#handle, this.words[0] as number, now)) >>> 0
   }
 
   /** The same without counting as a use. */
-  peek(bytes: number, now: number): Slot {
-    return this.#call(() => this.#exports.peek(this.#handle, bytes, now)) >>> 0
+  peek(key: string, now: number): Slot {
+    this.writeKeys([key])
+    return this.#call(() => this.#exports.peek(this.#handle, this.words[0] as number, now)) >>> 0
   }
 
   mset(count: number, now: number): void {
@@ -391,8 +381,7 @@ export class Engine {
   tagKey(key: string, tag: string): void {
     const keyBytes = Math.abs(measure(key))
     const tagBytes = Math.abs(measure(tag))
-    if (keyBytes + tagBytes > this.#bytes.length) this.#reserve(keyBytes + tagBytes, this.words.length)
-    else if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+    if (keyBytes + tagBytes >= this.#bytes.length) this.#reserve(keyBytes + tagBytes, 0)
     // One by one: joined, two lone surrogates could make a pair.
     writeIllFormed(tag, this.#bytes, writeIllFormed(key, this.#bytes, 0))
     this.#call(() => this.#exports.tagKey(this.#handle, keyBytes, tagBytes))
@@ -447,13 +436,13 @@ export class Engine {
 
   /** When `advance` is to be called next; `Infinity` for never. */
   get nextDeadline(): number {
-    if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+    if (this.words.length === 0) this.#takeViews()
     return this.#deadline[0] as number
   }
 
   /** Carries out the effects of the last call. */
   carryOut(handler: EffectHandler): void {
-    if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+    if (this.words.length === 0) this.#takeViews()
     const list = this.#memoryWords
     const { values } = this
     const first = (list[this.#mail] as number) >>> 2
@@ -531,16 +520,10 @@ export class Engine {
   #writeText(text: string): number {
     const measured = measure(text)
     const bytes = Math.abs(measured)
-    if (bytes > this.#bytes.length) this.#reserve(bytes, this.words.length)
-    else if (this.#buffer !== this.#memory.buffer) this.#takeViews()
+    if (bytes >= this.#bytes.length) this.#reserve(bytes, 0)
     if (measured < 0) writeIllFormed(text, this.#bytes, 0)
     else write(text, this.#bytes)
     return bytes
-  }
-
-  /** A string has at least as many bytes as units, which are in `words`. */
-  #verifyUnits(count: number): void {
-    for (let index = 0; index < count; index++) this.#verifyBytes(index, this.words[index] as number)
   }
 
   #verifyBytes(index: number, bytes: number): void {
@@ -549,24 +532,24 @@ export class Engine {
     throw new InvalidRangeError(message, 'ERR_KEY_TOO_LARGE')
   }
 
-  #writeKeysMeasured(joined: string, keys: (index: number) => string, count: number): void {
+  #writeKeysMeasured(joined: string, keys: readonly string[], from: number, count: number): void {
     let total = 0
     let illFormed = false
     for (let index = 0; index < count; index++) {
-      const bytes = measure(keys(index))
+      const bytes = measure(keys[from + index] as string)
       if (bytes < 0) illFormed = true
       const length = Math.abs(bytes)
       this.#verifyBytes(index, length)
       this.words[index] = length
       total += length
     }
-    if (total > this.#bytes.length) this.#reserve(total, count * 2)
+    if (total > this.#bytes.length) this.#reserve(total, 0)
     if (!illFormed) {
       write(joined, this.#bytes)
       return
     }
     let end = 0
-    for (let index = 0; index < count; index++) end = writeIllFormed(keys(index), this.#bytes, end)
+    for (let index = 0; index < count; index++) end = writeIllFormed(keys[from + index] as string, this.#bytes, end)
   }
 
   #reserve(bytes: number, words: number): void {
@@ -580,7 +563,6 @@ export class Engine {
     const mail = this.#call(() => this.#exports.mail(this.#handle))
     // In the order of `Mail` in src/bindings/mod.rs.
     const [bytes, bytesLength, words, floats, wordsLength] = new Uint32Array(buffer, mail + MAIL_REGIONS_AT, 5)
-    this.#buffer = buffer as ArrayBuffer
     this.#bytes = new Uint8Array(buffer, bytes, bytesLength)
     this.words = new Uint32Array(buffer, words, wordsLength)
     this.floats = new Float64Array(buffer, floats, wordsLength)
@@ -592,16 +574,12 @@ export class Engine {
 
   #call<R>(run: () => R): R {
     try {
-      this.#verifyAlive()
+      // What is of a lost instance is not called: its pointers mean something else in the one that lives.
+      if (this.isLost) throw lastCause()
       return run()
     } catch (error) {
       throw this.#crash(error)
     }
-  }
-
-  /** What is of a lost instance is not called: its pointers mean something else in the one that lives. */
-  #verifyAlive(): void {
-    if (this.isLost) throw lastCause()
   }
 
   #crash(error: unknown): Error {

@@ -176,6 +176,12 @@ export function isOwnOrInherited(input: object, name: string): boolean {
   return false
 }
 
+/** Whether `value` is of no class, so that what it has is its own. */
+export function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
 export function isObject(value: unknown): value is Record<string, unknown> {
   return (typeof value === 'object' && value !== null) || typeof value === 'function'
 }
