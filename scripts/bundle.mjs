@@ -40,7 +40,7 @@ export async function bundle({ entry, outfile, wasm, format = 'esm', pkg = 'pkg'
   })
   const foreign = Object.keys(metafile.inputs).filter((file) => entry !== 'js/index.ts' && OF_MAIN.test(file))
   if (subpaths.length > 0 && foreign.length > 0) throw new Error(`${entry} must not have ${foreign.join(', ')} in it`)
-  for (const file of outputFiles) writeFileSync(file.path, await minified(withClassNames(file.text)))
+  for (const file of outputFiles) writeFileSync(file.path, await minified(withTextLast(withClassNames(file.text))))
 }
 
 const fromPkg = (pkg) => ({
@@ -101,6 +101,17 @@ async function minified(text) {
     mangle: { ...keep, toplevel: true },
   })
   return code
+}
+
+/**
+ * What is before the wasm's text and what is after it have much in common, which gzip does not see across 75 KB: 1.1 KB. Nothing reads the text while
+ * modules are evaluated.
+ */
+function withTextLast(text) {
+  const [found = ''] = /^var engine_bg_default = .*;\n/m.exec(text) ?? []
+  const rest = text.replace(found, '')
+  const end = rest.search(/^export \{|(?![\s\S])/m)
+  return rest.slice(0, end) + found + rest.slice(end)
 }
 
 /**
