@@ -64,6 +64,7 @@ export const rows = [
       bundle: true,
       format: 'esm',
       platform: 'node',
+      target: 'node20',
       loader: { '.wasm': 'binary' },
       logLevel: 'error',
     })
