@@ -110,6 +110,32 @@ describe('sluice/slim', () => {
     assert.equal(await slim.getCachedData('a', () => 'another'), 'value of a')
   })
 
+  test('goes with the entries beside it: their tiers are its tiers, their errors its errors', async () => {
+    const [{ byteTier }, { chaosTier, mapStore, mapTier }, { contentKey }] = await Promise.all([
+      import('sluice/bytes'),
+      import('sluice/testing'),
+      import('sluice/content-key'),
+    ])
+    const slim = await fresh()
+    slim.initializeSync(bytes)
+    const store = mapStore()
+    const key = contentKey('component', { b: 1 })
+    const first = new slim.BatchProcessor({ storage: byteTier(store) })
+    assert.deepEqual(await first.getCachedData(key, () => ({ of: 'A' })), { of: 'A' })
+    await first.close()
+    const failures: unknown[] = []
+    const failing = chaosTier(mapTier('failing'), { seed: 1, throws: 1 })
+    const second = new slim.BatchProcessor({ storage: [failing, byteTier(store)] })
+    second.on('tierError', ({ error }) => failures.push(error))
+    assert.deepEqual(await second.getCachedData(key, () => assert.fail('it was kept')), { of: 'A' })
+    await second.close()
+    assert.ok(failures.length > 0 && failures.every((error) => error instanceof slim.SluiceError))
+    assert.throws(
+      () => byteTier(null as never),
+      (error) => error instanceof slim.SluiceError && error.code === 'ERR_INVALID_OPTION',
+    )
+  })
+
   test('has a new engine after a crash, from what it was given', async (t) => {
     const trap = { isArmed: false }
     armTrap(t, trap)
