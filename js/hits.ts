@@ -53,19 +53,19 @@ export function takeHits(
   if (dispatcher.hasAnswers || !dispatcher.ensureAlive()) return undefined
   const at = dispatcher.now()
   const crossing = cross(dispatcher.engine, keys, 0, options, at)
-  const { words, values } = dispatcher.engine
-  const results: unknown[] = new Array(count)
-  let found = 0
   if (crossing.missed === 0 && crossing.size === count) {
+    const { words, values } = dispatcher.engine
+    const results: unknown[] = new Array(count)
+    let found = 0
     for (; found < count; found++) {
       const word = words[found] as number
       if (word >= FAILURE) break
       results[found] = values[word]
     }
-  }
-  if (found === count) {
-    monitor.recordHits(count, dispatcher.now() - at)
-    return results
+    if (found === count) {
+      monitor.recordHits(count, dispatcher.now() - at)
+      return results
+    }
   }
   asked.crossing = crossing
   return undefined

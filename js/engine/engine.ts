@@ -543,11 +543,12 @@ export class Engine {
       this.words[index] = length
       total += length
     }
-    if (total > this.#bytes.length) this.#reserve(total, 0)
-    if (!illFormed) {
+    // They did not fit.
+    if (total > this.#bytes.length) {
+      this.#reserve(total, 0)
       write(joined, this.#bytes)
-      return
     }
+    if (!illFormed) return
     let end = 0
     for (let index = 0; index < count; index++) end = writeIllFormed(keys[from + index] as string, this.#bytes, end)
   }
