@@ -49,8 +49,8 @@ export class Batch {
 
   readonly #settle: Settle
   /** By position; nothing for what was in memory. */
-  readonly #loads: (Load | undefined)[] = []
-  readonly #sources: (BatchSource | undefined)[] = []
+  readonly #loads: (Load | undefined)[]
+  readonly #sources: (BatchSource | undefined)[]
   readonly #reasons = new Map<number, unknown>()
   #completed = 0
 
@@ -66,6 +66,8 @@ export class Batch {
     this.options = options
     this.startedAt = startedAt
     this.#settle = settle
+    this.#loads = new Array(keys.length)
+    this.#sources = new Array(keys.length)
   }
 
   /** Its answers are copied or frozen, which may call what is the user's: not while effects are carried out. */
@@ -76,7 +78,7 @@ export class Batch {
   /** The answer of `load` is that of the request at `index`. Answers whether it was a good one. */
   deliver(index: number, load: Load, led: boolean): boolean {
     this.#loads[index] = load
-    this.#answeredAt.push(load.settledAt)
+    this.#answeredAt.push(load.settledAt as number)
     if (led) this.#retries += Math.max(0, load.attempts - 1)
     if (load.failed) return this.reject(index, load.error, led ? load.source : 'joined')
     if (load.delivered++ > 0 && load.unshareable !== undefined) {
@@ -127,7 +129,7 @@ export class Batch {
   outcome<T>(index: number): BatchOutcome<T> {
     const load = this.#loads[index]
     const source = this.#sources[index] ?? 'memory'
-    const ms = load === undefined ? 0 : Math.max(0, load.settledAt - this.startedAt)
+    const ms = Math.max(0, (load?.settledAt ?? this.startedAt) - this.startedAt)
     const base = { index, key: this.keys[index] as string, source, ms, attempts: load?.attempts ?? 0 }
     if (this.#reasons.has(index)) return { ...base, status: 'rejected', reason: this.#reasons.get(index) }
     return { ...base, status: 'fulfilled', value: this.results[index] as T }

@@ -3,8 +3,8 @@
  * again, goes through the same function.
  */
 
-import { BULK_LOADER, GroupContractError, MissingResultError } from './errors.js'
-import { readGroupResult } from './group-result.js'
+import { BULK_LOADER } from './errors.js'
+import { missingAnswer, readGroupResult } from './group-result.js'
 import type { Asked } from './hits.js'
 import { aFunction, aName, anArray, isObject, verify } from './options/checks.js'
 import type { Declaration } from './options/declarations.js'
@@ -68,16 +68,9 @@ export class Bulk<K> {
       answer: (of, value) => found.set(of, value),
       flush: () => !found.has(name),
     })
-    const value = found.has(name) ? found.get(name) : this.#missing(name, complaint)
+    const value = found.has(name) ? found.get(name) : missingAnswer(this.options.onMissing, name, BULK_LOADER, complaint)
     if (isInstance(value, Error)) throw value
     return value
-  }
-
-  #missing(name: string, complaint: string | undefined): unknown {
-    if (complaint !== undefined) return new GroupContractError(name, BULK_LOADER, complaint)
-    const { onMissing } = this.options
-    if (onMissing === 'error') return new MissingResultError(name, BULK_LOADER)
-    return onMissing === 'null' ? null : undefined
   }
 
   /** What is answered by key has its keys as the caller has them; here they are as the cache has them. */

@@ -2,15 +2,9 @@
 
 import { type Caller, runAs, type Scope } from './context.js'
 import type { Dispatcher } from './dispatcher.js'
-import {
-  BULK_LOADER,
-  FetchTimeoutError,
-  GroupBreakerError,
-  GroupContractError,
-  GroupFetchError,
-  MissingResultError,
-} from './errors.js'
-import { type GroupAnswers, readGroupResult } from './group-result.js'
+import type { CallId } from './engine/engine.js'
+import { BULK_LOADER, FetchTimeoutError, GroupBreakerError, GroupFetchError } from './errors.js'
+import { type GroupAnswers, missingAnswer, readGroupResult } from './group-result.js'
 import { prefixOf } from './grouping.js'
 import type { Load } from './load.js'
 import type {
@@ -24,8 +18,7 @@ import type {
 } from './types.js'
 import { isInstance } from './values.js'
 
-export interface Call {
-  readonly id: Caller
+export interface Call extends CallId {
   /** The async context to run it in: that of whoever asked. */
   readonly scope?: Scope | undefined
   /** Nobody waits for it any longer: what it answers is dropped, its slot is free when it ends or its deadline comes. */
@@ -67,32 +60,39 @@ export interface CallHost {
   stalled(keys: readonly string[], timeoutMs: number): void
 }
 
-/** What both kinds of call have: a signal that costs nothing until it is asked for, and an end that nobody waits for, told once. */
-abstract class AbortableCall<Host extends CallHost = CallHost> {
-  readonly id: Caller
+/**
+ * What both kinds of call have: a signal that costs nothing until it is asked for, and an end that nobody waits for, told once. What the callback is
+ * known by is the call itself; as the callback may outlive it by long, it lets go of its loads when all is said.
+ */
+abstract class AbortableCall<Host extends CallHost = CallHost> implements Caller {
   readonly host: Host
+  readonly place: number
+  readonly generation: number
+  readonly instance: number
   isAbandoned = false
-  #reason: unknown
   #controller: AbortController | undefined
   #hasEnded = false
 
-  constructor(host: Host, id: Caller) {
+  constructor(host: Host, place: number, generation: number, instance: number) {
     this.host = host
-    this.id = id
+    this.place = place
+    this.generation = generation
+    this.instance = instance
+  }
+
+  get owner(): object {
+    return this.host.nested
   }
 
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.isAbandoned) this.#controller.abort(this.#reason)
-    }
+    this.#controller ??= new AbortController()
     return this.#controller.signal
   }
 
   abort(reason: unknown): void {
-    this.#reason = reason
     this.isAbandoned = true
-    this.#controller?.abort(reason)
+    this.#controller ??= new AbortController()
+    this.#controller.abort(reason)
   }
 
   /** It has answered, or its deadline has come, and nobody waits for it any longer. */
@@ -116,20 +116,20 @@ class CallContext {
   }
 
   get getCachedDataBatch(): FetchContext['getCachedDataBatch'] {
-    const { host, id } = this.#call
+    const call = this.#call
     return <U>(requests: readonly BatchRequest<U>[], options?: BatchOptions<U>) =>
-      host.nested.getCachedDataBatch(id, requests, options)
+      call.host.nested.getCachedDataBatch(call, requests, options)
   }
 
   get getCachedData(): FetchContext['getCachedData'] {
-    const { host, id } = this.#call
-    return (key, fetchFunction, options) => host.nested.getCachedData(id, key, fetchFunction, options)
+    const call = this.#call
+    return (key, fetchFunction, options) => call.host.nested.getCachedData(call, key, fetchFunction, options)
   }
 
   get loadMany(): FetchContext['loadMany'] {
-    const { host, id } = this.#call
+    const call = this.#call
     return <K, V>(keys: readonly K[], bulkLoader: BulkLoader<K, V>, options?: LoadManyOptions<K>) =>
-      host.nested.loadMany(id, keys, bulkLoader, options)
+      call.host.nested.loadMany(call, keys, bulkLoader, options)
   }
 }
 
@@ -158,54 +158,102 @@ class GroupContext extends CallContext implements GroupFetchContext<never> {
 }
 
 export class SingleCall extends AbortableCall implements Call {
-  readonly #load: Load
+  #load: Load | undefined
 
-  constructor(host: CallHost, id: Caller, load: Load) {
-    super(host, id)
+  constructor(load: Load, host: CallHost, place: number, generation: number, instance: number) {
+    super(host, place, generation, instance)
     this.#load = load
   }
 
   get scope(): Scope | undefined {
-    return this.#load.scope
+    return this.#load?.scope
   }
 
   run(): void {
     const load = this.#load
-    if (this.isAbandoned || !load.isLive) return this.end()
+    if (this.isAbandoned || !load?.isLive) return this.end()
     load.attempts++
     try {
-      const answer = runAs(this.id, fetchOne, load, new SingleContext(load, this))
-      if (!isThenable(answer)) return this.#succeed(answer)
-      const promise = answer instanceof Promise ? answer : Promise.resolve(answer)
-      promise.then(
-        (value) => this.#succeed(value),
-        (error: unknown) => this.#fail(error),
-      )
+      starting = load
+      startingAs = this
+      const answer = runAs(this, fetchOne)
+      if (isThenable(answer)) listen(answer, this)
+      else this.succeed(answer)
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
     }
   }
 
   timeOut(): void {
     if (this.isAbandoned) return this.end()
+    if (this.#load === undefined) return
     const { key, options } = this.#load
     const reason = new FetchTimeoutError(key, options.fetchTimeoutMs)
     this.host.stalled([key], options.fetchTimeoutMs)
-    this.#fail(reason)
+    this.fail(reason)
     this.abort(reason)
   }
 
-  #succeed(value: unknown): void {
-    if (this.isAbandoned) return this.end()
-    this.host.succeed(this, this.#load, value)
+  /** Its callback has answered. */
+  succeed(value: unknown): void {
+    const load = this.#let()
+    if (load === undefined) return
+    this.host.succeed(this, load, value)
     this.host.forget(this)
   }
 
-  #fail(reason: unknown): void {
-    if (this.isAbandoned) return this.end()
-    this.host.fail(this, this.#load, reason)
+  /** Its callback has failed. */
+  fail(reason: unknown): void {
+    const load = this.#let()
+    if (load === undefined) return
+    this.host.fail(this, load, reason)
     this.host.forget(this)
   }
+
+  /** The load that it is to answer, once. */
+  #let(): Load | undefined {
+    const load = this.#load
+    this.#load = undefined
+    if (!this.isAbandoned) return load
+    this.end()
+    return undefined
+  }
+}
+
+/** The load whose callback is about to be called, and as which call: a function made for each would be dear. */
+let starting: Load
+let startingAs: SingleCall
+
+function fetchOne(): unknown {
+  const load = starting
+  return load.fetchFunction.call(load.request, new SingleContext(load, startingAs))
+}
+
+/** Hears what a promise answers, for one call after another: two functions for each would be dear. */
+class Listener {
+  call: SingleCall | undefined
+  readonly succeed = (value: unknown): void => this.#let()?.succeed(value)
+  readonly fail = (reason: unknown): void => this.#let()?.fail(reason)
+
+  #let(): SingleCall | undefined {
+    const { call } = this
+    this.call = undefined
+    if (listeners.length < LISTENERS_MAX) listeners.push(this)
+    return call
+  }
+}
+
+/** So many of those that hear nothing now are kept. */
+const LISTENERS_MAX = 256
+const listeners: Listener[] = []
+const { then } = Promise.prototype
+
+function listen(answer: PromiseLike<unknown>, call: SingleCall): void {
+  // Of a promise whose `then` is its own, nobody knows that it answers once.
+  const promise = answer instanceof Promise && answer.then === then ? answer : new Promise((resolve) => resolve(answer))
+  const listener = listeners.pop() ?? new Listener()
+  listener.call = call
+  promise.then(listener.succeed, listener.fail)
 }
 
 /** So many keys that nobody asked for, and about so many UTF-16 units of them, are kept of what one call brings. */
@@ -213,7 +261,7 @@ const EXTRAS_MAX = 8192
 const EXTRA_UNITS_MAX = 2 ** 22
 
 export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupAnswers {
-  readonly #loads: readonly Load[]
+  #loads: readonly Load[]
   readonly #groupKey: string
   readonly #isBulk: boolean
   /** By position: the loads without an answer. */
@@ -227,8 +275,8 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
   /** When it began, as `Changes` has it; `undefined` while it does not run. */
   #since: number | undefined
 
-  constructor(dispatcher: Dispatcher, id: Caller, loads: readonly Load[]) {
-    super(dispatcher, id)
+  constructor(loads: readonly Load[], dispatcher: Dispatcher, place: number, generation: number, instance: number) {
+    super(dispatcher, place, generation, instance)
     this.#loads = loads
     this.#missing = [...loads]
     const [first] = loads
@@ -275,9 +323,7 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
   answerAt(position: number, value: unknown): void {
     const load = this.#missing[position]
     this.#missing[position] = undefined
-    if (load === undefined || this.isAbandoned) return
-    if (isInstance(value, Error)) this.host.fail(this, load, value)
-    else this.host.succeed(this, load, value)
+    if (load !== undefined && !this.isAbandoned) this.#tell(load, value)
   }
 
   answer(key: unknown, value: unknown): void {
@@ -309,30 +355,23 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
 
   async #fetch(): Promise<void> {
     const context = new GroupContext(this.#groupKey, this.#loads, this)
-    const answer = await runAs(this.id, fetchGroup, this.#loads[0], context)
+    const answer = await runAs(this, () => this.#loads[0]?.options.groupFetch?.(context))
     if (this.isAbandoned) return this.end()
     const reading = readGroupResult(answer, this)
     const complaint = reading instanceof Promise ? await reading : reading
     this.flush()
     if (!this.isAbandoned && !this.#isBulk) this.host.breakers.succeeded(this.#groupKey)
     for (const load of this.#takeMissing()) {
-      if (complaint === undefined) this.#answerMissing(load)
-      else this.host.fail(this, load, new GroupContractError(load.key, this.#groupKey, complaint))
+      const { onMissing } = load.options
+      if (onMissing === 'fallback' && complaint === undefined) this.host.fallBack(this, load)
+      else this.#tell(load, missingAnswer(onMissing, load.key, this.#groupKey, complaint))
     }
     this.#finish()
   }
 
-  #answerMissing(load: Load): void {
-    switch (load.options.onMissing) {
-      case 'undefined':
-        return this.host.succeed(this, load, undefined)
-      case 'null':
-        return this.host.succeed(this, load, null)
-      case 'error':
-        return this.host.fail(this, load, new MissingResultError(load.key, this.#groupKey))
-      case 'fallback':
-        return this.host.fallBack(this, load)
-    }
+  #tell(load: Load, value: unknown): void {
+    if (isInstance(value, Error)) this.host.fail(this, load, value)
+    else this.host.succeed(this, load, value)
   }
 
   /** The group's callback failed: what was delivered stands, some of the rest fall back, the others have its error as cause. */
@@ -363,6 +402,7 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
     this.#keepExtras()
     this.#stop()
     this.host.forget(this)
+    this.#loads = []
   }
 
   #keepExtras(): void {
@@ -391,15 +431,24 @@ export class GroupCall extends AbortableCall<Dispatcher> implements Call, GroupA
 
 /** A call that will not be started: all it is for is to refuse its loads. */
 export class UnstartedCall implements Call {
-  readonly id: Caller
+  readonly place: number
+  readonly generation: number
+  readonly instance = -1
   isAbandoned = false
   readonly #dispatcher: Dispatcher
   readonly #loads: readonly Load[]
   readonly #reasonOf: (load: Load) => Error
 
-  constructor(dispatcher: Dispatcher, id: Caller, loads: readonly Load[], reasonOf: (load: Load) => Error) {
+  constructor(
+    dispatcher: Dispatcher,
+    place: number,
+    generation: number,
+    loads: readonly Load[],
+    reasonOf: (load: Load) => Error,
+  ) {
     this.#dispatcher = dispatcher
-    this.id = id
+    this.place = place
+    this.generation = generation
     this.#loads = loads
     this.#reasonOf = reasonOf
   }
@@ -414,14 +463,6 @@ export class UnstartedCall implements Call {
   abort(): void {}
 
   timeOut(): void {}
-}
-
-function fetchOne(load: Load, context: FetchContext): unknown {
-  return load.fetchFunction.call(load.request, context)
-}
-
-function fetchGroup(first: Load | undefined, context: GroupFetchContext<never>): unknown {
-  return first?.options.groupFetch?.(context)
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -14,7 +14,7 @@ export interface Caller extends CallId {
 export type Scope = <R>(run: () => R) => R
 
 interface Storage {
-  run<R, A extends unknown[]>(store: Caller | undefined, run: (...args: A) => R, ...args: A): R
+  run<R>(store: Caller | undefined, run: () => R): R
   getStore(): Caller | undefined
 }
 
@@ -45,8 +45,8 @@ export function takeScope(): Scope | undefined {
 }
 
 /** Runs a callback as `caller`. */
-export function runAs<R, A extends unknown[]>(caller: Caller, run: (...args: A) => R, ...args: A): R {
-  return storage === undefined ? run(...args) : storage.run(caller, run, ...args)
+export function runAs<R>(caller: Caller, run: () => R): R {
+  return storage === undefined ? run() : storage.run(caller, run)
 }
 
 /** Without an import, which not every platform could resolve. */

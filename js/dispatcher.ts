@@ -11,8 +11,9 @@ import { Breakers } from './breaker.js'
 import { type Call, type CallHost, GroupCall, type NestedCalls, SingleCall, UnstartedCall } from './call.js'
 import { Changes } from './changes.js'
 import { type Clock, startTimer } from './clock.js'
-import type { Caller, Scope } from './context.js'
+import type { Scope } from './context.js'
 import {
+  type Answer,
   type BatchId,
   type CallId,
   type EffectHandler,
@@ -112,9 +113,8 @@ export class Dispatcher implements EffectHandler, CallHost {
   #onIdle: (() => void)[] = []
   #tasks: Task[] = []
   #isRunning = false
-  /** Loads that callbacks have answered and the engine has not been told of, and as part of which call. */
-  #answered: Load[] = []
-  #answeredBy: CallId[] = []
+  /** What callbacks have answered and the engine has not been told of. */
+  #answers: Answer[] = []
   #stopTimer: (() => void) | undefined
   #isClosed = false
   #hasEnded = false
@@ -195,11 +195,12 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   /** After `close`: gives the engine's memory back, at once and not when garbage is collected. */
   end(): void {
+    this.#hasEnded = true
     this.#guard(() => {
-      const stats = this.stats()
+      if (this.engine.isLost) return
+      const stats = this.engine.stats()
       const dropped = stats.dropped + stats.inFlight
-      this.#lastStats = { ...stats, dropped, inFlight: 0, running: 0, engineBytes: 0 }
-      this.#hasEnded = true
+      this.#lastStats = { ...stats, dropped, inFlight: 0, running: 0, entries: 0, weight: 0, engineBytes: 0 }
       this.engine.end()
     })
     // What was to be finished for those who come later: nobody will.
@@ -296,16 +297,11 @@ export class Dispatcher implements EffectHandler, CallHost {
   }
 
   /** The callback of `call` has failed for all that it has not answered yet, which is still to be told what becomes of it. */
-  failGroup({ id }: Call, reason: unknown): void {
+  failGroup(call: Call, reason: unknown): void {
     if (!isOverload(reason)) return
     const retryAfterMs = this.#retryAfter(reason)
-    this.#guard(() => {
-      const { engine } = this
-      engine.begin(2)
-      engine.words.set([id.place, id.generation, NONE, Outcome.overloaded])
-      engine.floats[0] = retryAfterMs
-      engine.settle(1, this.now())
-    })
+    const answer = { call, load: { flight: NONE, settledAt: 0 }, outcome: Outcome.overloaded, number: retryAfterMs }
+    this.#guard(() => this.engine.settle([answer], this.now()))
   }
 
   /** `call` will not be started. That is not tried again: `load` had its chance. */
@@ -323,54 +319,38 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   /** Tells the engine what callbacks have answered since it was told last. */
   tellAnswers(): void {
-    if (this.#answered.length === 0) return
-    const [loads, calls] = [this.#answered, this.#answeredBy]
-    this.#answered = []
-    this.#answeredBy = []
-    if (this.engine.isLost) return
+    const answers = this.#answers
+    if (answers.length === 0) return
+    this.#answers = []
     const now = this.now()
-    for (let from = 0; from < loads.length; from += ANSWERS_PER_CROSSING) {
-      const to = Math.min(loads.length, from + ANSWERS_PER_CROSSING)
-      this.#guard(() => {
-        const { engine } = this
-        engine.begin((to - from) * 2)
-        const { words, floats } = engine
-        for (let at = from, word = 0; at < to; at++, word += 4) {
-          const load = loads[at] as Load
-          const { place, generation } = calls[at] as CallId
-          load.settledAt = now
-          words[word] = place
-          words[word + 1] = generation
-          words[word + 2] = load.flight
-          words[word + 3] = load.outcome
-          floats[at - from] = load.outcomeNumber
-        }
-        engine.settle(to - from, now)
-      })
-      this.after()
+    const { engine } = this
+    const { instance } = engine
+    // What is answered is of one instance.
+    for (let from = 0; from < answers.length && engine.instance === instance; from += ANSWERS_PER_CROSSING) {
+      this.#guard(() => engine.settle(answers.slice(from, from + ANSWERS_PER_CROSSING), now))
+      this.#carryOut()
     }
-    // They will be tried again.
-    for (const load of loads) if (load.isLive) load.failed = false
+    this.#runTasks()
   }
 
   /** `load`'s group left it out; its own callback is to be called. */
   fallBack(call: Call, load: Load): void {
     if (!this.#settleable(call, load)) return
     load.source = 'fetch'
-    this.#guard(() => this.engine.fallBack(call.id, load.flight, this.now()))
+    this.#guard(() => this.engine.fallBack(call, load.flight, this.now()))
     this.after()
   }
 
   /** All is said that `call` has to say. */
   forget(call: Call): void {
-    if (this.#calls[call.id.place] === call) this.#calls[call.id.place] = undefined
+    if (this.#calls[call.place] === call) this.#calls[call.place] = undefined
   }
 
   /** The callback of a call that nobody waits for any longer has ended. */
   ended(call: Call): void {
     this.forget(call)
     if (this.engine.isLost) return
-    this.#guard(() => this.engine.ended(call.id, this.now()))
+    this.#guard(() => this.engine.ended(call, this.now()))
     this.after()
   }
 
@@ -448,13 +428,7 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   /** To be called after each call of the engine that may have effects. */
   after(): void {
-    if (this.engine.isLost) return
-    try {
-      this.engine.carryOut(this)
-      this.#arm()
-    } catch (error) {
-      if (!(error instanceof EngineCrashError)) throw error
-    }
+    this.#carryOut()
     this.#runTasks()
   }
 
@@ -462,7 +436,7 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   startOne(place: number, generation: number, flight: FlightId): void {
     const load = this.#loads[flight]
-    if (load !== undefined) this.#add(new SingleCall(this, this.#idOf(place, generation), load))
+    if (load !== undefined) this.#add(new SingleCall(load, this, place, generation, this.engine.instance))
   }
 
   startGroup(place: number, generation: number, flights: FlightId[]): void {
@@ -471,7 +445,7 @@ export class Dispatcher implements EffectHandler, CallHost {
       const load = this.#loads[flight]
       if (load !== undefined) loads.push(load)
     }
-    this.#add(new GroupCall(this, this.#idOf(place, generation), loads))
+    this.#add(new GroupCall(loads, this, place, generation, this.engine.instance))
   }
 
   deliver(id: BatchId, index: number, flight: FlightId, led: boolean): void {
@@ -519,14 +493,14 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   abort(place: number, generation: number): void {
     const call = this.#calls[place]
-    if (call?.id.generation !== generation) return
+    if (call?.generation !== generation) return
     call.isAbandoned = true
     this.defer(() => call.abort(abandoned()))
   }
 
   timeOut(place: number, generation: number): void {
     const call = this.#calls[place]
-    if (call?.id.generation !== generation) return
+    if (call?.generation !== generation) return
     this.defer(() => call.timeOut())
   }
 
@@ -560,6 +534,14 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.#batches[id]?.reject(index, new CircularFetchError(path), 'joined')
   }
 
+  #carryOut(): void {
+    if (this.engine.isLost) return
+    this.#guard(() => {
+      this.engine.carryOut(this)
+      this.#arm()
+    })
+  }
+
   /** Runs `crossing`; if the instance is lost, everybody has been told. */
   #guard(crossing: () => unknown): void {
     try {
@@ -581,28 +563,22 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   #dropCall(place: number, generation: number, flights: FlightId[], reasonOf: (load: Load) => Error): void {
     const loads = flights.map((flight) => this.#loads[flight]).filter((load) => load !== undefined)
-    this.#add(new UnstartedCall(this, this.#idOf(place, generation), loads, reasonOf))
-  }
-
-  #idOf(place: number, generation: number): Caller {
-    return { owner: this.nested, place, generation, instance: this.engine.instance }
+    this.#add(new UnstartedCall(this, place, generation, loads, reasonOf))
   }
 
   #add(call: Call): void {
-    this.#calls[call.id.place] = call
+    this.#calls[call.place] = call
     this.#tasks.push(call)
   }
 
   #settleable(call: Call, load: Load): boolean {
-    return load.isLive && !this.engine.isLost && this.#calls[call.id.place] === call
+    return load.isLive && !this.engine.isLost && this.#calls[call.place] === call
   }
 
   /** The engine is told with what else is answered in this turn: one crossing for all. */
   #note(call: Call, load: Load, outcome: number): void {
-    load.outcome = outcome
-    load.outcomeNumber = this.#numberOf(load, outcome)
-    this.#answeredBy.push(call.id)
-    if (this.#answered.push(load) === 1 && !this.#isRunning) void TURN.then(this.#endTurn)
+    const answer = { call, load, outcome, number: this.#numberOf(load, outcome) }
+    if (this.#answers.push(answer) === 1 && !this.#isRunning) void TURN.then(this.#endTurn)
   }
 
   readonly #endTurn = (): void => this.tellAnswers()
@@ -615,7 +591,7 @@ export class Dispatcher implements EffectHandler, CallHost {
     } catch (error) {
       return this.#noteFailure(load, error)
     }
-    load.error = undefined
+    load.failed = false
     load.unshareable = nameUnshareable(value)
     if (value === null) return Outcome.null
     return value === undefined || load.unshareable !== undefined ? Outcome.unstored : Outcome.value
@@ -726,8 +702,7 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.#loads = []
     this.#batches = []
     this.#calls = []
-    this.#answered = []
-    this.#answeredBy = []
+    this.#answers = []
     this.#openBatches = 0
     this.#becomeIdle()
     this.#disarm()

@@ -1,6 +1,8 @@
 /** What a `groupFetch` may answer, read in one way: whole, or pair by pair as they come. */
 
+import { GroupContractError, MissingResultError } from './errors.js'
 import { isObject, show } from './options/checks.js'
+import type { ResolvedBatchOptions } from './options/resolve.js'
 
 /** What hears of the answers. */
 export interface GroupAnswers {
@@ -59,4 +61,16 @@ async function readPairs(pairs: AsyncIterable<unknown>, answers: GroupAnswers): 
     if (!answers.flush()) return undefined
   }
   return undefined
+}
+
+/** What stands for a key that a group left out, if it does not fall back: of an answer that is none, or a group that may not leave any out, an error. */
+export function missingAnswer(
+  onMissing: ResolvedBatchOptions<never>['onMissing'],
+  key: string,
+  groupKey: string,
+  complaint: string | undefined,
+): unknown {
+  if (complaint !== undefined) return new GroupContractError(key, groupKey, complaint)
+  if (onMissing === 'error') return new MissingResultError(key, groupKey)
+  return onMissing === 'null' ? null : undefined
 }

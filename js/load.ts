@@ -1,7 +1,7 @@
 /** The wrapper's side of a flight: the callback that answers it, and the answer. */
 
 import type { Scope } from './context.js'
-import { type FlightId, type Gate, Outcome } from './engine/engine.js'
+import type { FlightId, Gate } from './engine/engine.js'
 import type { ResolvedBatchOptions } from './options/resolve.js'
 import type { BatchRequest, BatchSource } from './types.js'
 
@@ -31,17 +31,14 @@ export class Load {
   source: BatchSource = 'fetch'
   /** How often a callback was called for it. */
   attempts = 0
-  /** When it had its answer, on the processor's clock. */
-  settledAt = 0
+  /** When it had its answer, on the processor's clock; `undefined` before. (A number there would have a box of its own.) */
+  settledAt: number | undefined = undefined
   /** How many requests have had its answer. */
   delivered = 0
   /** Its flight has not ended. */
   isLive = true
   /** The answer came from this tier: tiers above it may get a copy. -1: from no tier. */
   tierIndex = -1
-  /** What the engine is to be told of its answer. */
-  outcome: number = Outcome.unstored
-  outcomeNumber = 0
 
   constructor(
     flight: FlightId,

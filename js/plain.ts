@@ -16,22 +16,16 @@ import { watch } from './signals.js'
 import type { BatchRequest } from './types.js'
 import { nameUnshareable } from './values.js'
 
-/** A load under way. It is the id of its call, so that a callback that asks for something is found again. */
-export class PlainFlight implements Caller {
-  readonly owner: object
-  readonly place = 0
-  readonly generation = 0
-  readonly instance = -1
+/** A load under way: a call, so that a callback that asks for something is found again. */
+export class PlainFlight extends SingleCall {
   readonly load: Load
-  readonly call: SingleCall
   /** The batches that wait for it: each with the flight whose callback began that batch, and what to do with the answer. */
   readonly waiters: Map<Batch, { readonly parent: PlainFlight | undefined; readonly answer: () => void }> = new Map()
   stopTimer: (() => void) | undefined
 
   constructor(host: CallHost, load: Load) {
-    this.owner = host.nested
+    super(load, host, 0, 0, -1)
     this.load = load
-    this.call = new SingleCall(host, this, load)
   }
 }
 
@@ -115,16 +109,16 @@ export class PlainFetcher implements CallHost {
 
   // What calls tell.
 
-  succeed({ id }: Call, load: Load, value: unknown): void {
+  succeed(flight: Call, load: Load, value: unknown): void {
     load.value = value
     load.unshareable = nameUnshareable(value)
-    this.#land(id as PlainFlight)
+    this.#land(flight as PlainFlight)
   }
 
-  fail({ id }: Call, load: Load, reason: unknown): void {
+  fail(flight: Call, load: Load, reason: unknown): void {
     load.error = reason
     load.failed = true
-    this.#land(id as PlainFlight)
+    this.#land(flight as PlainFlight)
   }
 
   stalled(keys: readonly string[], timeoutMs: number): void {
@@ -139,9 +133,9 @@ export class PlainFetcher implements CallHost {
     const dispatcher = this.#dispatcher
     const { deduplication, fetchTimeoutMs } = load.options
     const flight = new PlainFlight(this, load)
-    flight.stopTimer = dispatcher.setTimer(fetchTimeoutMs, () => flight.call.timeOut())
+    flight.stopTimer = dispatcher.setTimer(fetchTimeoutMs, () => flight.timeOut())
     if (deduplication) dispatcher.joinable.set(load.key, flight)
-    dispatcher.defer(() => flight.call.run())
+    dispatcher.defer(() => flight.run())
     return flight
   }
 
@@ -160,8 +154,8 @@ export class PlainFetcher implements CallHost {
     flight.waiters.delete(batch)
     if (flight.waiters.size > 0) return
     this.#end(flight)
-    flight.call.isAbandoned = true
-    this.#dispatcher.uninterrupted(() => this.#dispatcher.defer(() => flight.call.abort(abandoned())))
+    flight.isAbandoned = true
+    this.#dispatcher.uninterrupted(() => this.#dispatcher.defer(() => flight.abort(abandoned())))
   }
 
   #end(flight: PlainFlight): void {

@@ -383,7 +383,6 @@ export class BatchProcessor {
     for (const batch of dispatcher.openBatches) dispatcher.abandon(batch, new ClosedError())
     dispatcher.close()
     await tiers.close()
-    this.memory.clear()
     dispatcher.end()
   }
 

@@ -40,7 +40,8 @@ export async function bundle({ entry, outfile, wasm, format = 'esm', pkg = 'pkg'
   })
   const foreign = Object.keys(metafile.inputs).filter((file) => entry !== 'js/index.ts' && OF_MAIN.test(file))
   if (subpaths.length > 0 && foreign.length > 0) throw new Error(`${entry} must not have ${foreign.join(', ')} in it`)
-  for (const file of outputFiles) writeFileSync(file.path, await minified(withTextLast(withClassNames(file.text))))
+  for (const file of outputFiles)
+    writeFileSync(file.path, await minified(withTextLast(withClassNames(file.text)), entry === 'js/index.ts' ? INTERNAL : []))
 }
 
 const fromPkg = (pkg) => ({
@@ -89,8 +90,21 @@ const withoutProse = {
 /** What users have in their hands without having imported it. */
 const HANDED_OUT = ['MemoryCache', 'Loader', 'SingleContext', 'GroupContext']
 
+/** Properties of what nobody is handed, which get short names. None may be one of anything else, or be spoken of in a string. */
+export const INTERNAL = `
+  abandon accept answerAt askers beginAsked breakers carryOut changes copyUp defer deleteMatching deliver deliverStale
+  dispatcher drained ensureAlive enter failGroup findsHits firstReason forget forsake giveUp isAbandoned isClosing isExtra
+  isIdle isLate isLive isLost isolates isOver isStranded isTicking joinable keepExtras keepMatching keyOf nested
+  nextDeadline noteKey onDone onStored openBatches openUntil outOfRange owner plainLimit recordHits refuseCall refuseLoad
+  revive scope settledAt showMatching sizeMax skipped stalled startGroup startOne stopTimer storedFailure succeed suspects
+  takeFailed tellAnswers tierIndex timeOut timeOutBatch timeOutQueued touched uninterrupted unshareable unwatch useStorage
+  waiters watchers writeKey writeKeys
+`
+  .trim()
+  .split(/\s+/)
+
 /** What is exported or handed out keeps its name, for stack traces and logs that can be read. */
-async function minified(text) {
+async function minified(text, internal) {
   const [, exported = ''] = /^export \{([^}]*)\}/m.exec(text) ?? /^__export\(\w+, \{([^}]*)\}/m.exec(text) ?? []
   const names = new RegExp(`^(?:${[...exported.matchAll(/\w+/g), ...HANDED_OUT].join('|')})$`)
   const keep = { keep_classnames: names, keep_fnames: names }
@@ -99,7 +113,7 @@ async function minified(text) {
     ecma: 2020,
     // A sequence is a character shorter than its statements, and longer for gzip: 50 bytes.
     compress: { ...keep, sequences: false, passes: 3 },
-    mangle: { ...keep, toplevel: true },
+    mangle: { ...keep, toplevel: true, properties: internal.length > 0 && { regex: new RegExp(`^(?:${internal.join('|')})$`) } },
   })
   return code
 }

@@ -107,13 +107,12 @@ impl Arena {
     /// Appends the key's bytes to `out`.
     pub fn copy_key(&self, at: Offset, out: &mut Vec<u8>) {
         let len = self.key_len(at);
-        let end = out.len() + len;
-        let start = at.0 as usize + 1;
-        out.reserve(len.next_multiple_of(8));
-        for word in &self.words[start..start + len.div_ceil(8)] {
-            out.extend_from_slice(&word.to_le_bytes());
+        let start = out.len();
+        out.resize(start + len.next_multiple_of(8), 0);
+        for (bytes, word) in out[start..].as_chunks_mut::<8>().0.iter_mut().zip(&self.words[at.0 as usize + 1..]) {
+            *bytes = word.to_le_bytes();
         }
-        out.truncate(end);
+        out.truncate(start + len);
     }
 
     #[must_use]

@@ -29,7 +29,7 @@ impl<T: Copy> Deadlines<T> {
     }
 
     pub fn cancel(&mut self, id: TimerId) {
-        self.timers.remove(id.0);
+        self.timers.discard(id.0);
         self.heap.remove(&mut self.places, id.0);
     }
 

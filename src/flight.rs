@@ -263,7 +263,8 @@ impl Flights {
 
     /// Ends a flight that has no waiters.
     pub fn end(&mut self, flight: FlightId) {
-        let Flight { key, newer, older, first, .. } = self.flights.remove(flight.0);
+        let &Flight { key, newer, older, first, .. } = &self.flights[flight.0];
+        self.flights.discard(flight.0);
         debug_assert_eq!(first, NONE, "a flight ended while requests wait for it");
         if let Some(neighbour) = self.flights.get_mut(newer) {
             neighbour.older = older;
@@ -419,8 +420,8 @@ impl Flights {
     }
 
     fn take(&mut self, id: u32) -> Option<Waiter> {
-        self.waiters.get(id)?;
-        let waiter = self.waiters.remove(id);
+        let waiter = *self.waiters.get(id)?;
+        self.waiters.discard(id);
         let Links { before, after } = waiter.in_flight;
         match self.waiters.get_mut(before) {
             Some(neighbour) => neighbour.in_flight.after = after,

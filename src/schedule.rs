@@ -123,6 +123,19 @@ pub struct Call {
     order: u64,
 }
 
+/// What is left of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    pub batch: BatchId,
+    pub group: bool,
+    pub deadline: Option<TimerId>,
+    pub held: Option<BatchId>,
+    /// As in [`Call`]; nothing for one that was not started.
+    pub ending: Option<Ending>,
+    pub keys: u32,
+    pub started: Instant,
+}
+
 impl Call {
     /// Whether its callback was, or is to be, called.
     #[must_use]
@@ -356,7 +369,10 @@ impl Schedule {
 
     /// The batch's line is to be looked through.
     pub fn look(&mut self, batch: BatchId) {
-        self.opened.push(Line::Lane(batch));
+        let line = Line::Lane(batch);
+        if self.opened.last() != Some(&line) {
+            self.opened.push(line);
+        }
     }
 
     /// The lines of buckets that have a token again are to be looked through.
@@ -436,16 +452,19 @@ impl Schedule {
     }
 
     /// Ends a call in whatever state, and frees the slots it holds.
-    pub fn end(&mut self, id: CallId, now: Instant) -> Call {
+    pub fn end(&mut self, id: CallId, now: Instant) -> Ended {
         match self.calls[id.place].state {
             State::Queued => self.dequeue(id.place),
             State::Running => self.free_slots(id.place, now),
             State::Suspended { .. } | State::Refused => {}
             State::Resuming { stream } => self.give_up_resuming(stream),
         }
-        let call = self.calls.remove(id.place);
-        lane_mut(&mut self.lanes, call.batch).calls -= 1;
-        call
+        let call = &self.calls[id.place];
+        let &Call { batch, group, deadline, held, ending, keys, started, .. } = call;
+        let ending = ending.filter(|_| call.has_started());
+        self.calls.discard(id.place);
+        lane_mut(&mut self.lanes, batch).calls -= 1;
+        Ended { batch, group, deadline, held, ending, keys, started }
     }
 
     /// The call, unless it has ended.

@@ -66,6 +66,16 @@ impl<T> Slab<T> {
         value
     }
 
+    /// [`Slab::remove`] for what nobody wants: it is not moved out.
+    pub fn discard(&mut self, place: u32) {
+        let cell = &mut self.cells[place as usize];
+        debug_assert!(matches!(cell, Cell::Used(_)), "removed twice");
+        *cell = Cell::Free { next: self.free };
+        self.free = place;
+        self.generations[place as usize] = self.generations[place as usize].wrapping_add(1);
+        self.len -= 1;
+    }
+
     #[must_use]
     pub fn capacity_bytes(&self) -> usize {
         self.cells.capacity() * size_of::<Cell<T>>() + self.generations.capacity() * size_of::<u32>()

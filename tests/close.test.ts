@@ -2,7 +2,7 @@ import './support/strict.js'
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { BatchProcessor, ClosedError, type SluiceError } from '../js/index.js'
-import { wasmMemory } from './support/crossings.js'
+import { Crossings, wasmMemory } from './support/crossings.js'
 import { reasonOf, reasonsOf, setUp, thrownBy, watch } from './support/set-up.js'
 import { ready } from './support/source.js'
 import { drained, VirtualClock } from './support/virtual-clock.js'
@@ -107,6 +107,15 @@ describe('close', () => {
       assert.equal(await processor.getCachedData('a', () => 'A'), 'A')
     }
     assert.ok((await reasonOf(held.getCachedData('a', () => 'A'))) instanceof ClosedError)
+  })
+
+  test('makes no engine for a processor that was never used', async () => {
+    const crossings = new Crossings()
+    const processor = new BatchProcessor({ clock: new VirtualClock() })
+    await processor.close()
+    assert.equal(crossings.count, 0)
+    assert.equal((await processor.metrics()).requested, 0)
+    assert.equal(crossings.count, 0)
   })
 
   test('lets go of what memory held', async (t) => {

@@ -85,6 +85,16 @@ export interface BatchTerms {
   readonly onOrphan: 'abort' | 'finish'
 }
 
+/** How `call` ended for `load`. */
+export interface Answer {
+  readonly call: CallId
+  readonly load: { readonly flight: FlightId; settledAt: number | undefined }
+  /** One of `Outcome`. */
+  readonly outcome: number
+  /** A value's weight, or of a failure, in how many milliseconds it may be tried again. */
+  readonly number: number
+}
+
 /** Carries effects out; a call is known by its place and generation. Called while no call of the core is under way; must not call the engine itself, only note what to do next. */
 export interface EffectHandler {
   startOne(place: number, generation: number, flight: FlightId): void
@@ -316,11 +326,22 @@ export class Engine {
   }
 
   /**
-   * How calls ended for flights: `words` has the place and generation of a call, a flight and an outcome, `floats` a value's weight or, of a failure, in
-   * how many milliseconds it may be tried again, for each of `count`. `Outcome.overloaded` for the flight `NONE`: the call has failed so, and what becomes of its
-   * flights is still to be told.
+   * How calls ended for flights. `Outcome.overloaded` for the flight `NONE`: the call has failed so, and what becomes of its flights is still to be
+   * told.
    */
-  settle(count: number, now: number): void {
+  settle(answers: readonly Answer[], now: number): void {
+    const count = answers.length
+    this.begin(count * 2)
+    const { words, floats } = this
+    for (let at = 0; at < count; at++) {
+      const { call, load, outcome, number } = answers[at] as Answer
+      load.settledAt = now
+      words[4 * at] = call.place
+      words[4 * at + 1] = call.generation
+      words[4 * at + 2] = load.flight
+      words[4 * at + 3] = outcome
+      floats[at] = number
+    }
     this.#call(() => this.#exports.settle(this.#handle, count, now))
   }
 

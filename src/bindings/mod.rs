@@ -239,9 +239,10 @@ pub fn settle(core: Handle, count: usize, now: f64) {
             engine.overloaded(call, Millis(number), now);
         }
         if flight != NONE {
-            engine.settle(call, FlightId(flight), outcome_of(outcome, number), now);
+            engine.answer(call, FlightId(flight), outcome_of(outcome, number), now);
         }
     }
+    engine.start_next(now);
 }
 
 #[wasm_bindgen(js_name = fallBack)]

@@ -7,7 +7,7 @@ use super::Engine;
 use crate::adaptive::batch_size::BatchSize;
 use crate::adaptive::concurrency::{Concurrency, Ending};
 use crate::ids::CallId;
-use crate::schedule::Call;
+use crate::schedule::Ended;
 use crate::time::{Instant, Millis};
 
 impl Engine {
@@ -35,8 +35,8 @@ impl Engine {
     }
 
     /// A call has ended, and holds no slot any longer.
-    pub(super) fn observe(&mut self, call: &Call, now: Instant) {
-        let Some(ending) = call.ending.filter(|_| call.has_started()) else { return };
+    pub(super) fn observe(&mut self, call: &Ended, now: Instant) {
+        let Some(ending) = call.ending else { return };
         let took = now.since(call.started);
         if self.concurrency.limit() > 0 {
             let [_, others] = self.schedule.counts();

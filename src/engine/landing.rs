@@ -29,6 +29,13 @@ pub enum Outcome {
 impl Engine {
     /// The callback of `call` has answered for `flight`. Answers whether that was still of use.
     pub fn settle(&mut self, call: CallId, flight: FlightId, outcome: Outcome, now: Instant) -> bool {
+        let was_of_use = self.answer(call, flight, outcome, now);
+        self.start_next(now);
+        was_of_use
+    }
+
+    /// [`Engine::settle`] for one of several answers; after the last, [`Engine::start_next`] lets others have their slots.
+    pub fn answer(&mut self, call: CallId, flight: FlightId, outcome: Outcome, now: Instant) -> bool {
         if !self.is_member(call, flight) {
             self.stats.late += 1;
             return false;
@@ -37,23 +44,25 @@ impl Engine {
         if !matches!(outcome, Outcome::Failed { .. }) {
             self.note_ending(call, Ending::Answered);
         }
+        let mut lands = true;
         if let Outcome::Failed { retryable: true, hint } = outcome
             && let Some(delay) = self.retry_delay(flight, hint)
         {
             let timer = self.deadlines.set(now.plus(delay), Due::Retry(flight));
             self.flights.get_mut(flight).expect("a member is there").stage = Stage::BackingOff(timer);
             self.stats.retried += 1;
-            self.leave_call(call, flight, now);
-            return true;
+            lands = false;
         }
         // The slot first: what waits for it may start before this answer is heard, but not without it.
         let is_over = self.schedule.leave(call, flight) == Left::Nobody;
         if is_over {
             self.detach_call(call, now);
         }
-        self.land(flight, outcome, now);
+        if lands {
+            self.land(flight, outcome, now);
+        }
         if is_over {
-            self.start(batch, now);
+            self.schedule.look(batch);
             self.retire_if_over(batch);
         }
         true

@@ -279,7 +279,8 @@ impl Engine {
         self.start_next(now);
     }
 
-    fn start_next(&mut self, now: Instant) {
+    /// Lets those start who may.
+    pub fn start_next(&mut self, now: Instant) {
         self.adapt(now);
         while let Some(turn) = self.schedule.next(now) {
             match turn {
@@ -351,16 +352,16 @@ impl Engine {
 
     /// Ends a call; whose slot is free then, [`Engine::start`] is to be told.
     fn detach_call(&mut self, id: CallId, now: Instant) -> BatchId {
-        let call = self.schedule.end(id, now);
-        self.observe(&call, now);
-        if let Some(deadline) = call.deadline {
+        let ended = self.schedule.end(id, now);
+        self.observe(&ended, now);
+        if let Some(deadline) = ended.deadline {
             self.deadlines.cancel(deadline);
         }
-        if let Some(nested) = call.held {
+        if let Some(nested) = ended.held {
             self.announce(nested, now);
         }
         self.nested.retain(|&(_, parent)| parent != id);
-        call.batch
+        ended.batch
     }
 
     /// If that was the batch's last answer, tells so: at once, or when the call that waits for it has a slot again.

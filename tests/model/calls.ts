@@ -25,6 +25,7 @@ export abstract class Calls extends Landing {
   readonly pending: Pending[] = []
   protected readonly batches: ModelBatch[] = []
   #calls = 0
+  readonly #opened: ModelBatch[] = []
   #retries: number
   /** By name, of groups that failed since they last did not. */
   readonly #breakers = new Map<string, { failures: number; openUntil: number; reason: string }>()
@@ -62,6 +63,12 @@ export abstract class Calls extends Landing {
     }
     const { queueTimeoutMs } = lane.options
     if (queueTimeoutMs < FOREVER) call.deadline = this.setDeadline(queueTimeoutMs, () => this.#queueIsDue(call))
+  }
+
+  /** With what has been noted, slots have become free: all of them, before others get them. */
+  protected override hear(): void {
+    super.hear()
+    for (const lane of this.#opened.splice(0).reverse()) this.start(lane)
   }
 
   /** Gives free slots away: to the highest rank, first come first among equals. */
@@ -220,17 +227,14 @@ export abstract class Calls extends Landing {
       this.counts.late++
       return
     }
-    if (mayRetry && load.waiters.length > 0 && this.#retries >= 1) {
-      // By itself, or as the cause of a group's failure.
-      this.#tryAgain(load, 'reason' in answer && answer.reason.includes('Hinted: ') ? RETRY_AFTER_MS : 0)
-      this.#leaveCall(call, load)
-      load.call = undefined
-      return
-    }
+    const retries = mayRetry && load.waiters.length > 0 && this.#retries >= 1
+    // By itself, or as the cause of a group's failure.
+    if (retries) this.#tryAgain(load, 'reason' in answer && answer.reason.includes('Hinted: ') ? RETRY_AFTER_MS : 0)
     remove(call.members, load)
     if (call.members.length === 0) this.detach(call)
-    this.land(load, answer)
-    this.start(call.lane)
+    if (retries) load.call = undefined
+    else this.land(load, answer)
+    this.#opened.push(call.lane)
   }
 
   #tryAgain(load: Load, hint: number): void {
