@@ -17,15 +17,13 @@ import {
   type BatchId,
   type CallId,
   type EffectHandler,
-  Engine,
+  type Engine,
   type EngineStats,
   type FlightId,
-  NO_STATS,
   NONE,
   Outcome,
   OVERLOADED,
 } from './engine/engine.js'
-import { lastCause, onRetire } from './engine/instance.js'
 import { measure } from './engine/keys.js'
 import {
   BatchTimeoutError,
@@ -34,17 +32,17 @@ import {
   OverloadedError,
   QueueTimeoutError,
   RateLimitedError,
-  WasmUnavailableError,
 } from './errors.js'
 import { type Events, ignore } from './events.js'
 import { Failure } from './failure.js'
 import { isolate } from './isolation.js'
+import { Lifetime } from './lifetime.js'
 import type { Load } from './load.js'
 import type { ResolvedConfig } from './options/resolve.js'
 import { isOverload, readRetryAfter } from './overload.js'
 import type { PlainFlight } from './plain.js'
+import type { ProcessorEvents } from './types.js'
 import { estimateWeight, isInstance, nameUnshareable } from './values.js'
-import { warnOnce } from './warning.js'
 
 /** Resolved: what waits for it is done when this turn is over. */
 const TURN = /* @__PURE__ */ Promise.resolve()
@@ -54,10 +52,6 @@ const NULL_BIT = 0x8000_0000
 const EXTRA_BIT = 0x4000_0000
 /** Bounds the memory that many answers at once take in the engine for good. */
 const ANSWERS_PER_CROSSING = 4096
-/** So many crashes within so many milliseconds, and the engine is left alone for a while. */
-const CRASHES_MAX = 3
-const CRASHES_WITHIN_MS = 1000
-const DEGRADED_MS = 10_000
 
 /** A value to be stored that did not come from a load. */
 export interface StoredEntry {
@@ -92,6 +86,7 @@ export class Dispatcher implements EffectHandler, CallHost {
   readonly joinable: Map<string, PlainFlight> = new Map()
   readonly changes: Changes = new Changes()
   readonly breakers: Breakers
+  readonly #lifetime: Lifetime
   readonly #events: Events
   readonly #clock: Clock
   /** Callbacks of one batch at once, without an engine. */
@@ -105,10 +100,6 @@ export class Dispatcher implements EffectHandler, CallHost {
   #openBatches = 0
   /** Batches that are carried out without the engine. */
   readonly #outside = new Set<Batch>()
-  /** When the instance was lost lately. */
-  #crashes: number[] = []
-  /** Until then, keys are fetched without an engine. */
-  #degradedUntil = Number.NEGATIVE_INFINITY
   /** Called once, when no batch waits any longer. */
   #onIdle: (() => void)[] = []
   #tasks: Task[] = []
@@ -116,12 +107,8 @@ export class Dispatcher implements EffectHandler, CallHost {
   /** What callbacks have answered and the engine has not been told of. */
   #answers: Answer[] = []
   #stopTimer: (() => void) | undefined
-  #isClosed = false
-  #hasEnded = false
-  #lastStats: EngineStats = NO_STATS
   #timerAt = Number.POSITIVE_INFINITY
   #lastNow = 0
-  #forgetRetire: (() => void) | undefined
   /** What `stored` effects mean while it is stored, by position. */
   #setting: readonly StoredEntry[] | undefined
 
@@ -138,7 +125,13 @@ export class Dispatcher implements EffectHandler, CallHost {
       () => this.now(),
       (groupKey, error) => this.uninterrupted(() => this.defer(() => events.emit('groupBreakerOpen', { groupKey, error }))),
     )
-    this.engine = new Engine(config, config.maxKeyBytes, (cause) => this.#onCrash(cause))
+    this.#lifetime = new Lifetime(
+      config,
+      events,
+      () => this.now(),
+      (...loss) => this.#onLoss(...loss),
+    )
+    this.engine = this.#lifetime.engine
   }
 
   /** Now, on a clock that never goes back, whatever the caller's does. */
@@ -155,8 +148,7 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   /** The engine's counters; zeros while there is none, the last ones when there is none any more. */
   stats(): EngineStats {
-    this.ensureAlive()
-    return this.engine.isLost ? this.#lastStats : this.engine.stats()
+    return this.#lifetime.stats()
   }
 
   get openBatches(): Batch[] {
@@ -189,20 +181,13 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   /** Nobody waits any more, nor will: callbacks that never end do not keep the process alive until their deadline. */
   close(): void {
-    this.#isClosed = true
+    this.#lifetime.isClosed = true
     this.#disarm()
   }
 
-  /** After `close`: gives the engine's memory back, at once and not when garbage is collected. */
+  /** After `close`: there is no engine any more. */
   end(): void {
-    this.#hasEnded = true
-    this.#guard(() => {
-      if (this.engine.isLost) return
-      const stats = this.engine.stats()
-      const dropped = stats.dropped + stats.inFlight
-      this.#lastStats = { ...stats, dropped, inFlight: 0, running: 0, entries: 0, weight: 0, engineBytes: 0 }
-      this.engine.end()
-    })
+    this.#guard(() => this.#lifetime.end())
     // What was to be finished for those who come later: nobody will.
     const reason = abandoned()
     for (const call of this.#calls) if (call?.isAbandoned === false) this.defer(() => call.abort(reason))
@@ -222,30 +207,9 @@ export class Dispatcher implements EffectHandler, CallHost {
     })
   }
 
-  /** Whether there is an engine to ask, made anew if its instance was lost. Before anything is asked of it. */
+  /** Whether there is an engine to ask. Before anything is asked of it. */
   ensureAlive(): boolean {
-    if (!this.engine.isLost) return true
-    if (this.#hasEnded) return false
-    // An idle processor hears of a crash that another one had when it is used next.
-    if (this.engine.isStranded) this.#onCrash(lastCause())
-    while (this.now() >= this.#degradedUntil) {
-      try {
-        this.engine.revive()
-        return true
-      } catch (error) {
-        // That was counted, and sooner or later they are too many.
-        if (error instanceof EngineCrashError) continue
-        if (!(error instanceof WasmUnavailableError)) {
-          // It has not been given its wasm, and nothing that would be in it.
-          if (this.#isClosed) return false
-          throw error
-        }
-        this.#degradedUntil = this.now() + DEGRADED_MS
-        this.#events.emit('crash', { error, degraded: true })
-        warnOnce(`sluice keeps nothing: ${(error as Error).message}`)
-      }
-    }
-    return false
+    return this.#lifetime.ensureAlive()
   }
 
   /** Opens `batch` for waiting requests. */
@@ -413,7 +377,7 @@ export class Dispatcher implements EffectHandler, CallHost {
     }
     // What was the user's has been called; from here on nothing changes any more.
     const kept = extras.filter(({ key }) => !this.changes.has(key, since))
-    if (kept.length > 0 && !this.#isClosed && !this.engine.isLost) this.#guard(() => this.store(kept, EXTRA_BIT))
+    if (kept.length > 0 && !this.#lifetime.isClosed && !this.engine.isLost) this.#guard(() => this.store(kept, EXTRA_BIT))
   }
 
   /** Runs `task` when what is being done is done. */
@@ -652,13 +616,9 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.#tellIdle()
   }
 
-  /** Hears of a crash as long as there is something to lose: a batch, or a deadline of what goes on without one. */
+  /** What a crash would cost is a batch, or a deadline of what goes on without one. */
   #watchInstance(): void {
-    if (this.#openBatches > 0 || this.#stopTimer !== undefined) this.#forgetRetire ??= onRetire((cause) => this.#onCrash(cause))
-    else {
-      this.#forgetRetire?.()
-      this.#forgetRetire = undefined
-    }
+    this.#lifetime.watch(this.#openBatches > 0 || this.#stopTimer !== undefined)
   }
 
   #tellIdle(): void {
@@ -668,7 +628,7 @@ export class Dispatcher implements EffectHandler, CallHost {
   /** One timer, for the earliest deadline; none when there is none. */
   #arm(): void {
     const at = this.engine.nextDeadline
-    if (at === Number.POSITIVE_INFINITY || this.#isClosed) return this.#disarm()
+    if (at === Number.POSITIVE_INFINITY || this.#lifetime.isClosed) return this.#disarm()
     // A timer that comes too early sets itself again; most deadlines are cancelled before they come.
     if (at >= this.#timerAt) return
     this.#disarm()
@@ -692,10 +652,8 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.after()
   }
 
-  /** The instance is gone, and with it every flight: whoever waits is told. */
-  #onCrash(cause: unknown): void {
-    if (!this.engine.isStranded) return
-    this.engine.forsake()
+  /** Every flight is gone: whoever waits is told. */
+  #onLoss(error: EngineCrashError, event: ProcessorEvents['crash']): void {
     const batches = this.#batches.filter((batch) => batch !== undefined)
     const calls = this.#calls.filter((call) => call !== undefined)
     for (const load of this.#loads) if (load) load.isLive = false
@@ -706,13 +664,8 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.#openBatches = 0
     this.#becomeIdle()
     this.#disarm()
-    const error = new EngineCrashError(cause)
     for (const batch of batches) batch.fail(error)
-    const now = this.now()
-    this.#crashes = [...this.#crashes.filter((at) => now - at < CRASHES_WITHIN_MS), now]
-    const degraded = this.#crashes.length >= CRASHES_MAX
-    if (degraded) this.#degradedUntil = now + DEGRADED_MS
-    this.defer(() => this.#events.emit('crash', { error: cause, degraded }))
+    this.defer(() => this.#events.emit('crash', event))
     for (const call of calls) this.defer(() => call.abort(error))
     this.#runTasks()
   }

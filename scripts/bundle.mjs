@@ -41,7 +41,10 @@ export async function bundle({ entry, outfile, wasm, format = 'esm', pkg = 'pkg'
   const foreign = Object.keys(metafile.inputs).filter((file) => entry !== 'js/index.ts' && OF_MAIN.test(file))
   if (subpaths.length > 0 && foreign.length > 0) throw new Error(`${entry} must not have ${foreign.join(', ')} in it`)
   for (const file of outputFiles)
-    writeFileSync(file.path, await minified(withTextLast(withClassNames(file.text)), entry === 'js/index.ts' ? INTERNAL : []))
+    writeFileSync(
+      file.path,
+      await minified(withTextLast(withClassNames(file.text)), /^js\/(?:slim\/)?index\.ts$/.test(entry) ? INTERNAL : []),
+    )
 }
 
 const fromPkg = (pkg) => ({
@@ -92,13 +95,14 @@ const HANDED_OUT = ['MemoryCache', 'Loader', 'SingleContext', 'GroupContext']
 
 /** Properties of what nobody is handed, which get short names. None may be one of anything else, or be spoken of in a string. */
 export const INTERNAL = `
-  abandon accept answerAt askers beginAsked breakers carryOut changes copyUp defer deleteMatching deliver deliverStale
-  dispatcher drained ensureAlive enter failGroup findsHits firstReason forget forsake giveUp isAbandoned isClosing isExtra
-  isIdle isLate isLive isLost isolates isOver isStranded isTicking joinable keepExtras keepMatching keyOf nested
-  nextDeadline noteKey onDone onStored openBatches openUntil outOfRange owner plainLimit recordHits refuseCall refuseLoad
-  revive scope settledAt showMatching sizeMax skipped stalled startGroup startOne stopTimer storedFailure succeed suspects
-  takeFailed tellAnswers tierIndex timeOut timeOutBatch timeOutQueued touched uninterrupted unshareable unwatch useStorage
-  waiters watchers writeKey writeKeys
+  abandon after answerAt answered askers begin beginAsked breakers carryOut change changes copyUp counts cycle
+  deleteMatching deliver delivered deliverStale dispatcher drained ensureAlive failGroup findsHits firstReason forsake
+  found giveUp isAbandoned isClosing isEmpty isExtra isIdle isLate isLive isLost isolates isOver isStranded isTicking
+  joinable keepExtras keepMatching keyOf loads nested nextDeadline noteKey onDone onStored openBatches openUntil outcomes
+  outOfRange owner plainLimit recordHits refuseCall refuseLoad replaces revive settledAt showMatching sizeMax skipped
+  stalled startedAt startGroup startOne stopTimer storedFailure succeed suspects takeFailed tellAnswers tierIndex timeOut
+  timeOutBatch timeOutQueued touched uninterrupted unshareable unwatch useStorage waiters watchers weigh writeKey
+  writeKeys
 `
   .trim()
   .split(/\s+/)
