@@ -278,7 +278,7 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   /** Whether callbacks have answered what the engine has not been told of. */
   get hasAnswers(): boolean {
-    return this.#answered.length > 0
+    return this.#answers.length > 0
   }
 
   /** Tells the engine what callbacks have answered since it was told last. */

@@ -51,7 +51,7 @@ const subpaths = entries.filter((name) => name !== SLIM)
 if (!process.argv.includes('--if-stale') || isStale()) await steps([['build', build]])
 
 async function build() {
-  const { bundle } = await import('./bundle.mjs')
+  const { bundle, INTERNAL } = await import('./bundle.mjs')
   const { declare } = await import('./declare.mjs')
   rmSync(dist, { recursive: true, force: true })
   mkdirSync(dist)
@@ -82,7 +82,7 @@ async function build() {
   }
   reportSizes()
   // Last, because its last file stands for a build that went well.
-  await declare(dist, ['index.d.ts', ...entries.map((name) => `${name}/index.d.ts`)])
+  await declare(dist, ['index.d.ts', ...entries.map((name) => `${name}/index.d.ts`)], INTERNAL)
 }
 
 /** Bundlers rename; what people read in consoles and logs must be what they imported. */

@@ -95,14 +95,13 @@ const HANDED_OUT = ['MemoryCache', 'Loader', 'SingleContext', 'GroupContext']
 
 /** Properties of what nobody is handed, which get short names. None may be one of anything else, or be spoken of in a string. */
 export const INTERNAL = `
-  abandon after answerAt answered askers begin beginAsked breakers carryOut change changes copyUp counts cycle
-  deleteMatching deliver delivered deliverStale dispatcher drained ensureAlive failGroup findsHits firstReason forsake
-  found giveUp isAbandoned isClosing isEmpty isExtra isIdle isLate isLive isLost isolates isOver isStranded isTicking
-  joinable keepExtras keepMatching keyOf loads nested nextDeadline noteKey onDone onStored openBatches openUntil outcomes
-  outOfRange owner plainLimit recordHits refuseCall refuseLoad replaces revive settledAt showMatching sizeMax skipped
-  stalled startedAt startGroup startOne stopTimer storedFailure succeed suspects takeFailed tellAnswers tierIndex timeOut
-  timeOutBatch timeOutQueued touched uninterrupted unshareable unwatch useStorage waiters watchers weigh writeKey
-  writeKeys
+  abandon after answerAt answered askers begin breakers carryOut change changes copyUp cycle deleteMatching deliver
+  delivered deliverStale dispatcher drained ensureAlive failGroup findsHits firstReason forsake found giveUp isAbandoned
+  isClosing isEmpty isExtra isIdle isLate isLive isLost isolates isOver isStranded isTicking joinable keepExtras
+  keepMatching keyOf loads nested nextDeadline noteKey onDone onStored openBatches openUntil outcomes outOfRange owner
+  plainLimit recordHits refuseCall refuseLoad replaces revive settledAt showMatching sizeMax stalled startedAt
+  startGroup startOne stopTimer storedFailure succeed suspects takeFailed tellAnswers tierIndex timeOut timeOutBatch
+  timeOutQueued touched uninterrupted unshareable unwatch useStorage waiters watchers weigh writeKeys
 `
   .trim()
   .split(/\s+/)

@@ -13,14 +13,17 @@ import { runNode } from './steps.mjs'
 /** `from './x.js'`, `import './x.js'`, `import('./x.js')`. */
 const SPECIFIER = /(?<=\b(?:from|import)\s*\(?\s*)(['"])([^'"]+)\1/g
 
-/** Writes into the folder `dist` what `entries` lead to; the twin of the first of them comes last. */
-export async function declare(dist, entries) {
+/** Writes into the folder `dist` what `entries` lead to, the twin of the first of them last. None may declare a property called as one of `internal`. */
+export async function declare(dist, entries, internal) {
   const emitted = mkdtempSync(path.join(tmpdir(), 'sluice-declarations-'))
   try {
     for (const project of ['tsconfig.build.json', 'tsconfig.build.node.json']) {
       await runNode('node_modules/typescript/bin/tsc', '--project', project, '--outDir', emitted)
     }
+    const declared = new RegExp(`^\\s+(?:readonly |get |static )*(${internal.join('|')})\\b\\??[:(<]`, 'm')
     for (const [file, text] of [...reachable(emitted, entries)].reverse()) {
+      const [, name] = declared.exec(text) ?? []
+      if (name !== undefined) throw new Error(`${file} declares ${name}, which has another name in the bundle`)
       mkdirSync(path.dirname(path.join(dist, file)), { recursive: true })
       writeFileSync(path.join(dist, file), text)
       writeFileSync(
