@@ -93,16 +93,14 @@ export class Model extends Calls {
     if (missing.length > 0) this.#open(batch)
     const led = missing.flatMap((index) => this.#admit(batch, index, requests[index] as ModelRequest))
     const stale = requests.filter((_, index) => batch.outcomes[index]?.source === 'stale')
-    if (stale.length > 0 && options.cache !== 'only-if-cached') {
-      const patient = { failFast: false, timeoutMs: FOREVER, queueTimeoutMs: FOREVER, cache: 'reload' as const }
-      this.tasks.push(() =>
-        this.#begin({ ...of, options: { ...options, ...patient }, signal: undefined, isRefresh: true }, stale),
-      )
-    }
     batch.isSealed = true
     if (batch.waiting === 0) this.afterAnswer(batch)
     if (options.failFast && batch.reasons.length > 0) this.abandon(batch, batch.reasons[0] as string)
     else if (led.length > 0) this.#queue(batch, led)
+    // Before anything is called.
+    if (stale.length === 0 || options.cache === 'only-if-cached') return
+    const patient = { failFast: false, timeoutMs: FOREVER, queueTimeoutMs: FOREVER, cache: 'reload' as const }
+    this.#begin({ ...of, options: { ...options, ...patient }, signal: undefined, isRefresh: true }, stale)
   }
 
   /** Answers what the cache has; answers the positions of the rest. */
