@@ -6,7 +6,7 @@
 import type { Dispatcher } from './dispatcher.js'
 import { type Engine, FAILURE } from './engine/engine.js'
 import type { BatchPerformanceMonitor } from './monitor.js'
-import { anArray, verify } from './options/checks.js'
+import { anArray, aTtl, verify } from './options/checks.js'
 import { type ResolvedBatchOptions, verifyKeyBytes, verifyRequest } from './options/resolve.js'
 import type { BatchRequest } from './types.js'
 
@@ -105,7 +105,9 @@ export function verifyRequests(requests: unknown, keyBytesMax: number): Asked {
     const { ttl, priority, tags, weight } = request
     if (ttl !== undefined || priority !== undefined || tags !== undefined || weight !== undefined) {
       const wish = { key, fetchFunction: request.fetchFunction, ttl, priority, tags, weight }
-      verifyRequest(wish, index)
+      // Most say a TTL and nothing else.
+      const isTtlAlone = priority === undefined && tags === undefined && weight === undefined && aTtl(ttl) === undefined
+      if (!isTtlAlone) verifyRequest(wish, index)
       wishes ??= new Array(length)
       wishes[index] = wish
     }
