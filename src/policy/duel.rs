@@ -4,6 +4,10 @@
 //! shadows disagree about a key, those that had it win. The arm is changed when another has won three standard deviations more often
 //! than not against it; what was long ago counts less and less. It begins with the arm that is exactly LRU: whatever cannot be told apart
 //! from it stays so.
+//!
+//! What did best of late need not do best from now on; where that alternates, each change comes too late, and each costs what has to be
+//! fetched anew. So one shadow more does as whoever is in charge, changes included. What it hits less than LRU's is a debt, remembered for
+//! longer: another arm than LRU has to win that on top, and whoever is in charge and does not, gives way to LRU.
 
 use alloc::boxed::Box;
 
@@ -17,15 +21,22 @@ use crate::random::Random;
 /// Entries that a shadow has at least, where the cache has as many.
 const SHADOW_MIN: u32 = 256;
 /// A shadow has no less than this part of the cache, as a power of two.
-const SAMPLE_SHIFT_MAX: u32 = 6;
-/// What an access counts: so much that fractions of it are left of what was long ago.
+const SAMPLE_SHIFT_MAX: u32 = 7;
+/// What an access counts: so much that fractions of it are left of what was long ago, and so little that what is remembered of a cache with
+/// as many entries as there can be addresses stays below 2³².
 const ACCESS: u32 = 256;
-/// The part of what is known that is forgotten when the arms have been compared.
-const FORGOTTEN: u32 = 10;
+/// The arms are compared so often while as many accesses come as there can be entries.
+const COMPARISONS: u32 = 4;
+/// The part that is then forgotten of what is known about the arms, and of the debt.
+const FORGOTTEN: u32 = 40;
+const FORGIVEN: u32 = 500;
 /// Standard deviations that must lie between two arms.
 const CERTAINTY: u64 = 3;
-/// As an arm to win against: whoever lost.
+/// A debt of fewer hits may be chance.
+const PATIENCE: u64 = 16 * ACCESS as u64;
+/// As an arm to win against: whoever lost. As a shadow: the one that does as who is in charge.
 const ANY: usize = ARMS.len();
+const ACTING: usize = ARMS.len();
 
 #[derive(Debug)]
 pub struct Duel {
@@ -33,12 +44,14 @@ pub struct Duel {
     pub sketch: Sketch,
     /// Entries that the cache can have.
     pub capacity: u32,
-    /// One for each arm.
-    shadows: [Shadow; ARMS.len()],
+    /// One for each arm, and the acting one.
+    shadows: [Shadow; ARMS.len() + 1],
     /// One in two to the power of this of all keys is in the shadows.
     sample_shift: u32,
     /// How often these arms hit, a bit each, and the others did not.
     outcomes: [u32; 1 << ARMS.len()],
+    /// How often LRU's shadow hit and the acting one did not, and the other way round.
+    acted: [u32; 2],
     /// Accesses until the arms are compared.
     left: u32,
 }
@@ -52,6 +65,7 @@ impl Duel {
         shadows: [Shadow::EMPTY; _],
         sample_shift: 0,
         outcomes: [0; _],
+        acted: [0; _],
         left: 0,
     };
 
@@ -65,7 +79,8 @@ impl Duel {
         (duel.arm, duel.capacity, duel.left) = (arm, capacity, capacity);
         duel.sketch.begin(capacity)?;
         duel.sample_shift = ((capacity / SHADOW_MIN) | 1).ilog2().min(SAMPLE_SHIFT_MAX);
-        for (shadow, arm) in duel.shadows.iter_mut().zip(ARMS) {
+        for (at, shadow) in duel.shadows.iter_mut().enumerate() {
+            let arm = if at == ACTING { arm } else { ARMS[at] };
             shadow.begin(arm, capacity >> duel.sample_shift)?;
         }
         Ok(duel)
@@ -79,7 +94,9 @@ impl Duel {
             for (at, shadow) in self.shadows.iter_mut().enumerate() {
                 outcome |= usize::from(shadow.access(hash, &mut self.sketch, random)) << at;
             }
-            self.outcomes[outcome] = self.outcomes[outcome].saturating_add(ACCESS);
+            let acted = outcome >> ACTING;
+            self.outcomes[outcome % (1 << ARMS.len())] += ACCESS;
+            self.acted[acted] += if acted == outcome & 1 { 0 } else { ACCESS };
         }
         self.left -= 1;
         if self.left == 0 {
@@ -100,7 +117,7 @@ impl Duel {
 
     #[inline(never)]
     fn decide(&mut self) {
-        self.left = self.capacity;
+        self.left = self.capacity / COMPARISONS + 1;
         // Where all hit, or none, nobody has won.
         self.outcomes[(1 << ARMS.len()) - 1] = 0;
         let mut best = 0;
@@ -109,13 +126,23 @@ impl Duel {
                 best = arm;
             }
         }
-        let (won, lost) = (self.won(best, self.arm as usize), self.won(self.arm as usize, best));
-        if won > lost && (won - lost).pow(2) > CERTAINTY.pow(2) * u64::from(ACCESS) * (won + lost) {
-            self.arm = ARMS[best];
+        let [lost, gained] = self.acted.map(u64::from);
+        let (debt, current) = (lost.saturating_sub(gained), self.arm as usize);
+        if !self.is_better(best, current, if best > 0 { debt } else { 0 }) {
+            let is_bad = debt > PATIENCE && !self.is_better(current, 0, debt);
+            best = if is_bad { 0 } else { current };
         }
-        for count in &mut self.outcomes {
-            *count -= *count / FORGOTTEN;
-        }
+        self.arm = ARMS[best];
+        self.shadows[ACTING].act_as(self.arm);
+        forget(&mut self.outcomes, FORGOTTEN);
+        forget(&mut self.acted, FORGIVEN);
+    }
+
+    /// Whether an arm does better than the other for sure, and by so much.
+    #[inline(never)]
+    fn is_better(&self, arm: usize, other: usize, more: u64) -> bool {
+        let (won, lost) = (self.won(arm, other), self.won(other, arm));
+        won.saturating_sub(lost + more).pow(2) > CERTAINTY.pow(2) * u64::from(ACCESS) * (won + lost)
     }
 
     /// How often an arm hit where the other did not.
@@ -123,5 +150,12 @@ impl Duel {
     fn won(&self, arm: usize, other: usize) -> u64 {
         let is_won = |outcome: &usize| outcome >> arm & 1 > outcome >> other & 1;
         (0..self.outcomes.len()).filter(is_won).map(|outcome| u64::from(self.outcomes[outcome])).sum()
+    }
+}
+
+#[inline(never)]
+fn forget(counts: &mut [u32], part: u32) {
+    for count in counts {
+        *count -= *count / part;
     }
 }

@@ -70,7 +70,8 @@ impl Segments {
 
     #[inline(never)]
     pub fn used(&mut self, node: u32) {
-        if self.lists.is_in(Window, node) {
+        // For LRU, also from the main part: what was not used since it took over leaves first, oldest first.
+        if self.arm == Arm::Recency || self.lists.is_in(Window, node) {
             return self.lists.move_to(Window, node);
         }
         self.lists.move_to(Protected, node);

@@ -31,11 +31,16 @@ impl Shadow {
     /// When there is no memory for it.
     #[inline(never)]
     pub fn begin(&mut self, arm: Arm, capacity: u32) -> Result<(), OutOfMemory> {
-        self.segments.limit(arm, capacity);
         self.segments.lists.reserve(capacity)?;
         grow(&mut self.hashes, capacity)?;
+        self.act_as(arm);
         self.firsts = capacity.next_power_of_two() as usize;
         grow(&mut self.chains, self.firsts as u32 + capacity)
+    }
+
+    /// From now on it does as this arm.
+    pub fn act_as(&mut self, arm: Arm) {
+        self.segments.limit(arm, self.hashes.len() as u32);
     }
 
     /// Whether the key would have been there; it is now.

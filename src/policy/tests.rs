@@ -18,6 +18,7 @@ struct Naive {
     protected: Vec<u32>,
     /// As of when somebody came last: who is in charge says so then.
     protected_max: usize,
+    is_lru: bool,
 }
 
 impl Naive {
@@ -27,8 +28,8 @@ impl Naive {
             Arm::Twice => ((0.3 * self.capacity as f64) as usize).max(1),
             Arm::Frequency => ((0.01 * self.capacity as f64) as usize).max(1),
         };
-        let Self { window, probation, protected, .. } = self;
-        if take(window, key) {
+        let Self { window, probation, protected, is_lru, .. } = self;
+        if take(window, key) || *is_lru && (take(probation, key) || take(protected, key)) {
             return window.insert(0, key);
         }
         if take(probation, key) || take(protected, key) {
@@ -41,6 +42,7 @@ impl Naive {
             return;
         }
         window.insert(0, key);
+        *is_lru = self.arm == Arm::Recency;
         self.protected_max = (0.8 * (self.capacity - window_max) as f64) as usize;
         let leave = |window: &mut Vec<u32>, probation: &mut Vec<u32>| {
             let mut candidate = None;
@@ -92,7 +94,8 @@ impl Beside {
     fn new(arm: Arm, capacity: usize, keys: u32) -> Self {
         let mut segments = Segments::EMPTY;
         segments.lists.reserve(keys).expect("memory");
-        let naive = Naive { arm, capacity, window: Vec::new(), probation: Vec::new(), protected: Vec::new(), protected_max: 0 };
+        let (window, probation, protected) = (Vec::new(), Vec::new(), Vec::new());
+        let naive = Naive { arm, capacity, window, probation, protected, protected_max: 0, is_lru: true };
         Self { segments, naive, counts: vec![0; keys as usize], present: vec![false; keys as usize] }
     }
 
@@ -148,6 +151,21 @@ fn each_arm_does_as_a_naive_one_also_after_another_was_in_charge() {
             (0..500).for_each(|_| beside.access((random.unit() * random.unit() * capacity as f64 * 3.0) as u32));
         }
     }
+}
+
+#[test]
+fn what_was_used_since_lru_is_back_in_charge_leaves_last() {
+    const CAPACITY: u32 = 100;
+    let mut beside = Beside::new(Arm::Frequency, CAPACITY as usize, 3 * CAPACITY);
+    let mut random = Random::new(5);
+    (0..5000).for_each(|_| beside.access(random.below(2 * CAPACITY as usize) as u32));
+    beside.naive.arm = Arm::Recency;
+    beside.access(2 * CAPACITY);
+    let used: Vec<u32> = (0..2 * CAPACITY).filter(|&key| beside.present[key as usize]).step_by(2).collect();
+    used.iter().for_each(|&key| beside.access(key));
+    let rest = CAPACITY - used.len() as u32;
+    (0..rest).for_each(|key| beside.access(2 * CAPACITY + key));
+    assert!(used.iter().all(|&key| beside.present[key as usize]));
 }
 
 /// All of the policy, over slots that are keys.
@@ -219,6 +237,23 @@ fn a_loop_that_does_not_fit_is_found_out_and_so_is_its_end() {
         }
         assert_ne!(cache.arm(), Arm::Frequency);
         cache.policy.validate(capacity as usize).expect("a valid policy");
+    }
+}
+
+#[test]
+fn what_alternates_costs_next_to_nothing() {
+    for capacity in [100, 200, 600] {
+        // To and fro, where LRU is the optimum, and each arm in turn looks better for a while.
+        let keys = 2000;
+        let (mut hits, mut expected) = (0, 0);
+        let [mut cache, mut lru] = [true, false].map(|adaptive| Cache::new(adaptive, capacity, keys));
+        for step in 0..60 * keys {
+            let (at, is_back) = (step % keys, step / keys % 2 == 1);
+            let key = if is_back { keys - 1 - at } else { at };
+            hits += u32::from(cache.access(key));
+            expected += u32::from(lru.access(key));
+        }
+        assert!(hits + 60 * keys / 100 > expected, "{hits} hits with {capacity} entries, {expected} with LRU");
     }
 }
 
