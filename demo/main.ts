@@ -16,6 +16,7 @@ import { readProjectFiles } from './project-files.js'
 import { tableOf } from './report.js'
 import { allAtOnce, MAX_CONCURRENCY, oneByOne, requestsFor, throughSluice } from './ways.js'
 
+const WARM_RUNS = 5
 const SERVER = { answerMs: 25, maxServed: 10, quota: 5000 }
 
 const files = await readProjectFiles(fileURLToPath(new URL('..', import.meta.url)))
@@ -44,7 +45,12 @@ async function runAll(): Promise<Runs> {
   const requests = requestsFor(client, paths)
   const batch = () => throughSluice(processor, client, requests)
   const grouped = await measure('sluice, grouped', count, batch, server, processor)
-  const warm = await measure('sluice, warm', count, batch, server, processor)
+  // Another program may have the machine for the milliseconds that one run takes: the least of a few is what it takes.
+  let warm = await measure('sluice, warm', count, batch, server, processor)
+  for (let left = WARM_RUNS - 1; left > 0 && warm.calls === 0; left--) {
+    const again = await measure('sluice, warm', count, batch, server, processor)
+    if (again.calls > 0 || again.ms < warm.ms) warm = again
+  }
   await processor.close()
 
   // A processor that remembers nothing yet: it is deduplication alone that keeps the calls down.
