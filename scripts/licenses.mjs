@@ -54,22 +54,25 @@ function crates() {
   return [...found]
     .map((id) => packageOf.get(id))
     .filter(({ source }) => source !== null)
-    .map(({ name, version, license, manifest_path }) => ({
-      name,
-      version,
-      license,
-      text: textOf(name, path.dirname(manifest_path)),
-    }))
+    .map((crate) => ({ name: crate.name, version: crate.version, license: crate.license, text: textOf(crate) }))
 }
 
-/** The licence texts in a crate's folder. Where MIT and Apache-2.0 are offered, and each has its file, we take MIT. */
-function textOf(name, folder) {
+/**
+ * The licence texts in a crate's folder. Where MIT and Apache-2.0 are offered, and each has its file, we take MIT; also where neither has, as its
+ * text is known.
+ */
+function textOf({ name, license, authors, manifest_path }) {
+  const folder = path.dirname(manifest_path)
   const files = readdirSync(folder).filter((file) => /^(licen[cs]e|copying|unlicense|notice)/i.test(file))
+  if (files.length === 0 && /\bMIT\b/.test(license) && authors.length > 0) return mitOf(`Copyright (c) ${authors.join(', ')}`)
   const hasMit = files.some((file) => /mit/i.test(file))
   const chosen = files.filter((file) => !(hasMit && /apache/i.test(file))).sort()
   if (chosen.length === 0) throw new Error(`${name} comes without the text of its licence`)
   return chosen.map((file) => readFileSync(path.join(folder, file), 'utf8').trim()).join('\n\n')
 }
+
+/** MIT's text, as in our own file. */
+const mitOf = (holder) => readFileSync(path.join(root, 'LICENSE'), 'utf8').replace(/^Copyright .*$/m, holder)
 
 const sources = () => path.join(capture('rustc', '--print', 'sysroot').trim(), 'lib/rustlib/src/rust/library')
 
@@ -77,7 +80,7 @@ const sources = () => path.join(capture('rustc', '--print', 'sysroot').trim(), '
 function toolchain() {
   const [, version] = readFileSync(path.join(root, 'rust-toolchain.toml'), 'utf8').match(/channel = "([\d.]+)"/)
   const holder = 'Copyright The Rust Project Developers (see https://thanks.rust-lang.org)'
-  const mit = readFileSync(path.join(root, 'LICENSE'), 'utf8').replace(/^Copyright .*$/m, holder)
+  const mit = mitOf(holder)
   const name = 'The Rust standard library (core, alloc)'
   const builtins = readFileSync(path.join(sources(), 'compiler-builtins/LICENSE.txt'), 'utf8')
   return [
