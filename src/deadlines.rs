@@ -14,13 +14,9 @@ pub struct Deadlines<T> {
     set: u64,
 }
 
-impl<T> Default for Deadlines<T> {
-    fn default() -> Self {
-        Self { timers: Slab::default(), heap: Heap::default(), places: Places::default(), set: 0 }
-    }
-}
-
 impl<T: Copy> Deadlines<T> {
+    pub const EMPTY: Self = Self { timers: Slab::EMPTY, heap: Heap::EMPTY, places: Places::EMPTY, set: 0 };
+
     pub fn set(&mut self, at: Instant, what: T) -> TimerId {
         self.set += 1;
         let id = self.timers.insert(what);
@@ -74,7 +70,7 @@ mod tests {
     #[test]
     fn deadlines_come_in_order_whatever_is_cancelled() {
         let mut random = Random::new(1);
-        let mut deadlines = Deadlines::default();
+        let mut deadlines = Deadlines::EMPTY;
         let mut model: Vec<(f64, usize, TimerId)> = Vec::new();
         let mut now = 0.0;
         for step in 0..50_000 {

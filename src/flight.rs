@@ -113,15 +113,18 @@ struct Party {
     waiting: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Flights {
-    keys: Index<Chain>,
+    /// Of each, its [`Chain`].
+    keys: Index,
     flights: Slab<Flight>,
     waiters: Slab<Waiter>,
     parties: Slab<Party>,
 }
 
 impl Flights {
+    pub const EMPTY: Self = Self { keys: Index::EMPTY, flights: Slab::EMPTY, waiters: Slab::EMPTY, parties: Slab::EMPTY };
+
     pub fn open(&mut self) -> BatchId {
         BatchId(self.parties.insert(Party { first: NONE, last: NONE, waiting: 0 }))
     }
@@ -141,7 +144,7 @@ impl Flights {
     /// The flight a new request for `key` would join.
     #[must_use]
     pub fn joinable(&self, hash: KeyHash, key: &[u8]) -> Option<FlightId> {
-        let chain = self.keys.payload(self.keys.find(hash, key)?);
+        let chain = self.chain(self.keys.find(hash, key)?);
         (chain.joinable != NONE).then_some(FlightId(chain.joinable))
     }
 
@@ -154,7 +157,7 @@ impl Flights {
     /// Begins a flight; `shared` ones can be joined.
     pub fn begin(&mut self, hash: KeyHash, key: &[u8], batch: BatchId, shared: bool) -> FlightId {
         let found = self.keys.find(hash, key);
-        let older = found.map_or(NONE, |slot| self.keys.payload(slot).newest.0);
+        let older = found.map_or(NONE, |slot| self.chain(slot).newest.0);
         let flight = FlightId(self.flights.insert(Flight {
             stage: Stage::Admitted,
             batch,
@@ -174,16 +177,14 @@ impl Flights {
         }));
         let joinable = if shared { flight.0 } else { NONE };
         if let Some(slot) = found {
-            let chain = self.keys.payload_mut(slot);
-            chain.newest = flight;
-            if shared {
-                chain.joinable = flight.0;
-            }
+            let before = self.chain(slot).joinable;
+            self.set_chain(slot, Chain { newest: flight, joinable: if shared { flight.0 } else { before } });
             self.flights[older].newer = flight.0;
             return flight;
         }
-        let key = self.keys.insert(hash, key, Chain { newest: flight, joinable });
-        self.flights[flight.0].key = key.expect("memory for a key in flight");
+        let key = self.keys.insert(hash, key, 0).expect("memory for a key in flight");
+        self.set_chain(key, Chain { newest: flight, joinable });
+        self.flights[flight.0].key = key;
         flight
     }
 
@@ -276,36 +277,38 @@ impl Flights {
             self.keys.remove(key);
             return;
         }
-        let chain = self.keys.payload_mut(key);
+        let mut chain = self.chain(key);
         if chain.newest == flight {
             chain.newest = FlightId(older);
         }
         if chain.joinable == flight.0 {
             chain.joinable = NONE;
         }
+        self.set_chain(key, chain);
     }
 
     /// From now on no flight of `key` stores its result, and none is joined. Answers how many there were.
     pub fn fence(&mut self, hash: KeyHash, key: &[u8]) -> u32 {
         let Some(slot) = self.keys.find(hash, key) else { return 0 };
-        let chain = self.keys.payload_mut(slot);
-        chain.joinable = NONE;
-        let newest = chain.newest.0;
-        self.fence_from(newest)
+        self.join_no_longer(slot);
+        self.fence_from(self.chain(slot).newest.0)
     }
 
     /// [`Flights::fence`] for every key in flight of which `chosen` is true, given a flight of it and its bytes.
     pub fn fence_where(&mut self, chosen: &dyn Fn(&Flight, &[u8]) -> bool) {
         let mut key = Vec::new();
-        let chains: Vec<(Slot, Chain)> = self.keys.iter().map(|(slot, &chain)| (slot, chain)).collect();
-        for (slot, chain) in chains {
+        for slot in (0..self.keys.slots()).map(Slot) {
+            if !self.keys.has(slot) {
+                continue;
+            }
             key.clear();
             self.keys.copy_key(slot, &mut key);
-            let mut at = chain.newest.0;
+            let newest = self.chain(slot).newest.0;
+            let mut at = newest;
             while let Some(flight) = self.flights.get(at) {
                 if chosen(flight, &key) {
-                    self.keys.payload_mut(slot).joinable = NONE;
-                    self.fence_from(chain.newest.0);
+                    self.join_no_longer(slot);
+                    self.fence_from(newest);
                     break;
                 }
                 at = flight.older;
@@ -317,9 +320,8 @@ impl Flights {
     pub fn fence_older(&mut self, flight: FlightId) {
         let Flight { older, key, .. } = self.flights[flight.0];
         self.fence_from(older);
-        let chain = self.keys.payload(key);
-        if self.flights.get(chain.joinable).is_some_and(Flight::is_fenced) {
-            self.keys.payload_mut(key).joinable = NONE;
+        if self.flights.get(self.chain(key).joinable).is_some_and(Flight::is_fenced) {
+            self.join_no_longer(key);
         }
     }
 
@@ -366,7 +368,7 @@ impl Flights {
         self.waiters.validate()?;
         self.parties.validate()?;
         let mut chained = 0;
-        for (_, chain) in self.keys.iter() {
+        for chain in self.keys.iter().map(|slot| self.chain(slot)) {
             let (mut at, mut newer) = (chain.newest.0, NONE);
             let mut joinable_seen = chain.joinable == NONE;
             while at != NONE {
@@ -403,6 +405,19 @@ impl Flights {
             check(counted == party.waiting as usize, || format!("flight: batch {id} waits for {counted}"))?;
         }
         Ok(())
+    }
+
+    fn chain(&self, key: Slot) -> Chain {
+        let word = self.keys.payload(key);
+        Chain { newest: FlightId((word >> 32) as u32), joinable: word as u32 }
+    }
+
+    fn set_chain(&mut self, key: Slot, Chain { newest, joinable }: Chain) {
+        self.keys.set_payload(key, u64::from(newest.0) << 32 | u64::from(joinable));
+    }
+
+    fn join_no_longer(&mut self, key: Slot) {
+        self.set_chain(key, Chain { joinable: NONE, ..self.chain(key) });
     }
 
     fn fence_from(&mut self, mut at: u32) -> u32 {

@@ -34,9 +34,9 @@ enum What {
     Bucket { bucket: Bucket, rate: u32, alarmed: bool },
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Gates {
-    names: Index<u32>,
+    names: Index,
     gates: Slab<Gate>,
     rates: Vec<Rate>,
     alarms: Heap,
@@ -45,6 +45,15 @@ pub struct Gates {
 }
 
 impl Gates {
+    pub const EMPTY: Self = Self {
+        names: Index::EMPTY,
+        gates: Slab::EMPTY,
+        rates: Vec::new(),
+        alarms: Heap::EMPTY,
+        alarm_places: Places::EMPTY,
+        swept: 0,
+    };
+
     /// One more rate; they are numbered in this order.
     pub fn add_rate(&mut self, rate: Rate) {
         self.rates.push(rate);
@@ -53,7 +62,7 @@ impl Gates {
     /// The gate called `name` for one more user: of the rate, or with [`NONE`] of a group. Names of one kind must differ from those of the others.
     pub fn enter(&mut self, hash: KeyHash, name: &[u8], rate: u32, now: Instant) -> u32 {
         if let Some(slot) = self.names.find(hash, name) {
-            let gate = *self.names.payload(slot);
+            let gate = self.names.payload(slot) as u32;
             self.gates[gate].users += 1;
             return gate;
         }
@@ -65,8 +74,8 @@ impl Gates {
             NONE => What::Group { running: 0 },
             rate => What::Bucket { bucket: Bucket::FULL, rate, alarmed: false },
         };
-        let gate = self.gates.insert(Gate { what, line: Heap::default(), users: 1, name: Slot(0) });
-        self.gates[gate].name = self.names.insert(hash, name, gate).expect("memory for a limit's name");
+        let gate = self.gates.insert(Gate { what, line: Heap::EMPTY, users: 1, name: Slot(0) });
+        self.gates[gate].name = self.names.insert(hash, name, gate.into()).expect("memory for a limit's name");
         gate
     }
 

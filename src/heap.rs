@@ -28,7 +28,7 @@ impl Item {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Heap {
     /// In order. Who has left from the midst of it has left a gap, with [`NONE`] for its id.
     list: Vec<Item>,
@@ -40,10 +40,16 @@ pub struct Heap {
 }
 
 /// The place of each id in the heap it is in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Places(Vec<u32>);
 
+impl Places {
+    pub const EMPTY: Self = Self(Vec::new());
+}
+
 impl Heap {
+    pub const EMPTY: Self = Self { list: Vec::new(), front: 0, gaps: 0, heap: Vec::new() };
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.list.len() - self.gaps + self.heap.len()
@@ -169,8 +175,8 @@ mod tests {
     fn the_lowest_is_first_whatever_is_taken_out() {
         const IDS: usize = 30;
         let mut random = Random::new(1);
-        let mut places = Places::default();
-        let mut heaps = [Heap::default(), Heap::default()];
+        let mut places = Places::EMPTY;
+        let mut heaps = [Heap::EMPTY, Heap::EMPTY];
         let mut models: [Vec<Item>; 2] = [Vec::new(), Vec::new()];
         for order in 0..50_000 {
             let id = random.below(IDS) as u32;

@@ -1,46 +1,46 @@
-//! Key bytes ↔ slot: an open-addressing index with a small payload beside each key.
+//! Key bytes ↔ slot: an open-addressing index with a word of payload beside each key.
 //!
-//! The table holds `hash << 32 | slot + 1` in a power of two of cells, probed linearly and at most two thirds full; removal shifts the run back, so there
-//! are no tombstones. What a hit reads is one cell, one record and the key's bytes. Keys are compared whole: equal hashes decide nothing.
+//! The table has a power of two of cells, probed linearly and at most two thirds full; removal shifts the run back, so there are no tombstones. The low
+//! bits of a key's hash choose its cell, so the cell has room for `slot + 1` there, beside the hash's other bits, which tell most strangers apart. What a hit reads
+//! is one cell, one record and the key's bytes. Keys are compared whole: equal hashes decide nothing.
+
+mod arena;
 
 use alloc::vec::Vec;
 
-use crate::arena::{Arena, Offset};
+use self::arena::{Arena, Offset};
+use crate::column::Column;
 use crate::error::{OutOfMemory, Validity, check};
 use crate::hash::KeyHash;
-use crate::ids::{NONE, Slot};
+use crate::ids::Slot;
 
 const CELLS_MIN: usize = 16;
+/// In a record's place: no key is there. The rest is then the next free slot; the offset of a key's bytes never has this bit.
+const FREE: u32 = 1 << 31;
+/// Ends the list of free slots.
+const LAST: u32 = FREE - 1;
 
-#[derive(Clone, Copy, Debug)]
-struct Record<P> {
-    place: Place,
+/// What is kept of a key beside its bytes.
+#[derive(Clone, Copy)]
+struct Record {
     hash: KeyHash,
-    payload: P,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    Key(Offset),
-    Free { next: u32 },
+    /// Where its bytes are.
+    place: u32,
 }
 
 #[derive(Debug)]
-pub struct Index<P> {
-    cells: Vec<u64>,
-    records: Vec<Record<P>>,
+pub struct Index {
+    cells: Vec<u32>,
+    /// Two words a slot, in one line of a processor's cache: hash and place of the key, then the payload.
+    records: Column,
     free: u32,
     len: usize,
     arena: Arena,
 }
 
-impl<P: Copy> Default for Index<P> {
-    fn default() -> Self {
-        Self { cells: Vec::new(), records: Vec::new(), free: NONE, len: 0, arena: Arena::default() }
-    }
-}
+impl Index {
+    pub const EMPTY: Self = Self { cells: Vec::new(), records: Column::EMPTY, free: LAST, len: 0, arena: Arena::EMPTY };
 
-impl<P: Copy> Index<P> {
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
@@ -54,25 +54,23 @@ impl<P: Copy> Index<P> {
     /// One past the highest slot ever used.
     #[must_use]
     pub fn slots(&self) -> u32 {
-        self.records.len() as u32
+        self.records.len() as u32 / 2
     }
 
-    #[inline]
+    #[inline(never)]
     #[must_use]
     pub fn find(&self, hash: KeyHash, key: &[u8]) -> Option<Slot> {
-        let mask = self.cells.len().wrapping_sub(1);
-        let mut at = hash.0 as usize & mask;
+        let mask = self.mask();
+        let mut at = hash.0 & mask;
         // An empty table has no cell to get; else an empty cell ends the run, and there always is one.
-        while let Some(&cell) = self.cells.get(at) {
+        while let Some(&cell) = self.cells.get(at as usize) {
             if cell == 0 {
                 return None;
             }
-            if (cell >> 32) as u32 == hash.0 {
-                let slot = Slot(cell as u32 - 1);
-                if let Place::Key(offset) = self.records[slot.at()].place
-                    && self.arena.matches(offset, key)
-                {
-                    return Some(slot);
+            if (cell ^ hash.0) & !mask == 0 {
+                let slot = (cell & mask) - 1;
+                if self.arena.matches(Offset(self.record(Slot(slot)).place), key) {
+                    return Some(Slot(slot));
                 }
             }
             at = (at + 1) & mask;
@@ -80,91 +78,96 @@ impl<P: Copy> Index<P> {
         None
     }
 
+    /// Reads what finding a key of this hash will most likely read first; answers something of it.
+    #[inline]
+    #[must_use]
+    pub fn touch(&self, hash: KeyHash) -> u32 {
+        let mask = self.mask();
+        let cell = self.cells.get((hash.0 & mask) as usize).map_or(0, |&cell| cell);
+        self.records.get((2 * (cell & mask)).wrapping_sub(2) as usize).map_or(0, |record| record as u32)
+    }
+
     /// Adds a key that is not there yet.
     ///
     /// # Errors
     /// When a part of the index cannot grow; it is unchanged then.
-    pub fn insert(&mut self, hash: KeyHash, key: &[u8], payload: P) -> Result<Slot, OutOfMemory> {
+    #[inline(never)]
+    pub fn insert(&mut self, hash: KeyHash, key: &[u8], payload: u64) -> Result<Slot, OutOfMemory> {
         debug_assert!(self.find(hash, key).is_none(), "the key is there already");
         self.reserve_cell()?;
-        if self.free == NONE {
-            self.records.try_reserve(1)?;
-        }
-        let slot = Slot(if self.free == NONE { self.records.len() as u32 } else { self.free });
+        let is_new = self.free == LAST;
+        let slot = Slot(if is_new { self.slots() } else { self.free });
+        self.records.extend_to(2 * slot.at() + 2)?;
         if self.arena.wants_compaction(key.len()) {
             let records = &mut self.records;
-            self.arena.compact(|owner, offset| records[owner.at()].place = Place::Key(offset));
+            self.arena.compact(|owner, Offset(place)| {
+                let record = &mut records[2 * owner.at()];
+                *record = *record >> 32 << 32 | u64::from(place);
+            });
         }
-        let record = Record { place: Place::Key(self.arena.insert(slot, key)?), hash, payload };
-        if let Some(place) = self.records.get_mut(slot.at()) {
-            let Place::Free { next } = place.place else { unreachable!("a used slot on the free list") };
-            self.free = next;
-            *place = record;
-        } else {
-            self.records.push(record);
+        let Offset(place) = self.arena.insert(slot, key)?;
+        if !is_new {
+            self.free = self.record(slot).place & !FREE;
         }
-        place_cell(&mut self.cells, u64::from(hash.0) << 32 | u64::from(slot.0 + 1));
+        self.set_record(slot, Record { hash, place });
+        self.set_payload(slot, payload);
+        self.place(hash, slot);
         self.len += 1;
         Ok(slot)
     }
 
-    pub fn remove(&mut self, slot: Slot) -> P {
-        let Record { place: Place::Key(offset), hash, payload } = self.records[slot.at()] else { unreachable!("removed twice") };
+    #[inline(never)]
+    pub fn remove(&mut self, slot: Slot) {
+        let Record { hash, place } = self.record(slot);
+        assert!(place & FREE == 0, "removed twice");
         self.remove_cell(hash, slot);
-        self.arena.remove(offset);
-        self.records[slot.at()].place = Place::Free { next: self.free };
+        self.arena.remove(Offset(place));
+        self.set_record(slot, Record { hash, place: FREE | self.free });
         self.free = slot.0;
         self.len -= 1;
-        payload
     }
 
     /// Empties the index and gives its memory back to the allocator.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self::EMPTY;
     }
 
     #[inline]
     #[must_use]
-    pub fn payload(&self, slot: Slot) -> &P {
-        &self.records[slot.at()].payload
+    pub fn payload(&self, slot: Slot) -> u64 {
+        self.records[2 * slot.at() + 1]
     }
 
-    pub fn payload_mut(&mut self, slot: Slot) -> &mut P {
-        &mut self.records[slot.at()].payload
+    #[inline]
+    pub fn set_payload(&mut self, slot: Slot, payload: u64) {
+        self.records[2 * slot.at() + 1] = payload;
     }
 
-    /// The payload at `slot`, if a key is there.
+    /// Whether a key is there.
     #[must_use]
-    pub fn get(&self, slot: Slot) -> Option<&P> {
-        match self.records.get(slot.at()) {
-            Some(Record { place: Place::Key(_), payload, .. }) => Some(payload),
-            _ => None,
-        }
+    pub fn has(&self, slot: Slot) -> bool {
+        slot.0 < self.slots() && self.record(slot).place & FREE == 0
     }
 
     #[must_use]
     pub fn hash(&self, slot: Slot) -> KeyHash {
-        self.records[slot.at()].hash
+        self.record(slot).hash
     }
 
     /// Appends the key's bytes to `out`.
     pub fn copy_key(&self, slot: Slot, out: &mut Vec<u8>) {
-        if let Place::Key(offset) = self.records[slot.at()].place {
-            self.arena.copy_key(offset, out);
-        }
+        self.arena.copy_key(Offset(self.record(slot).place), out);
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (Slot, &P)> {
-        self.records.iter().enumerate().filter_map(|(at, record)| match record.place {
-            Place::Key(_) => Some((Slot(at as u32), &record.payload)),
-            Place::Free { .. } => None,
-        })
+    /// The slots of all keys.
+    pub fn iter(&self) -> impl Iterator<Item = Slot> {
+        (0..self.slots()).map(Slot).filter(|&slot| self.has(slot))
     }
 
     /// Bytes held by all parts, used or not.
     #[must_use]
     pub fn capacity_bytes(&self) -> usize {
-        self.cells.capacity() * size_of::<u64>() + self.records.capacity() * size_of::<Record<P>>() + self.arena.capacity_bytes()
+        self.cells.capacity() * size_of::<u32>() + self.records.capacity_bytes() + self.arena.capacity_bytes()
     }
 
     /// # Errors
@@ -176,24 +179,45 @@ impl<P: Copy> Index<P> {
         check(cells == live, || format!("index: {cells} cells for {live} records"))?;
         check(cells * 3 <= self.cells.len() * 2, || format!("index: {cells} of {} cells", self.cells.len()))?;
         let mut key = Vec::new();
-        for (slot, _) in self.iter() {
+        for slot in self.iter() {
             key.clear();
             self.copy_key(slot, &mut key);
             check(self.find(self.hash(slot), &key) == Some(slot), || format!("index: slot {} is not found", slot.0))?;
-            let Place::Key(offset) = self.records[slot.at()].place else { continue };
+            let offset = Offset(self.record(slot).place);
             check(self.arena.owner(offset) == slot, || format!("index: slot {} owns another's block", slot.0))?;
         }
         let (mut free, mut at) = (0, self.free);
-        while at != NONE {
-            let Some(Record { place: Place::Free { next }, .. }) = self.records.get(at as usize) else {
-                return Err(format!("index: slot {at} on the free list is in use"));
-            };
-            at = *next;
+        while at != LAST {
+            check(at < self.slots() && !self.has(Slot(at)), || format!("index: slot {at} on the free list is in use"))?;
+            at = self.record(Slot(at)).place & !FREE;
             free += 1;
-            check(free <= self.records.len(), || "index: the free list has a cycle".into())?;
+            check(free <= self.slots(), || "index: the free list has a cycle".into())?;
         }
-        check(live + free == self.records.len(), || format!("index: {live} + {free} of {}", self.records.len()))?;
+        check(live + free as usize == self.slots() as usize, || format!("index: {live} + {free} of {}", self.slots()))?;
         self.arena.validate(live)
+    }
+
+    /// The bits of a hash that choose a cell; in a cell, those of the slot.
+    #[inline]
+    fn mask(&self) -> u32 {
+        (self.cells.len() as u32).wrapping_sub(1)
+    }
+
+    /// Where the search for a cell's key begins.
+    fn home(&self, cell: u32) -> u32 {
+        let mask = self.mask();
+        self.hash(Slot((cell & mask) - 1)).0 & mask
+    }
+
+    #[inline]
+    fn record(&self, slot: Slot) -> Record {
+        let word = self.records[2 * slot.at()];
+        Record { hash: KeyHash((word >> 32) as u32), place: word as u32 }
+    }
+
+    #[inline]
+    fn set_record(&mut self, slot: Slot, Record { hash, place }: Record) {
+        self.records[2 * slot.at()] = u64::from(hash.0) << 32 | u64::from(place);
     }
 
     fn reserve_cell(&mut self) -> Result<(), OutOfMemory> {
@@ -204,45 +228,46 @@ impl<P: Copy> Index<P> {
         let mut grown = Vec::new();
         grown.try_reserve_exact(size)?;
         grown.resize(size, 0);
-        for &cell in self.cells.iter().filter(|&&cell| cell != 0) {
-            place_cell(&mut grown, cell);
-        }
         self.cells = grown;
+        for slot in (0..self.slots()).map(Slot) {
+            if self.has(slot) {
+                self.place(self.hash(slot), slot);
+            }
+        }
         Ok(())
+    }
+
+    fn place(&mut self, hash: KeyHash, slot: Slot) {
+        let mask = self.mask();
+        let mut at = hash.0 & mask;
+        while self.cells[at as usize] != 0 {
+            at = (at + 1) & mask;
+        }
+        self.cells[at as usize] = hash.0 & !mask | (slot.0 + 1);
     }
 
     /// Empties the slot's cell and moves back what its probing pushed on (Knuth, TAOCP 3, 6.4, algorithm R).
     fn remove_cell(&mut self, hash: KeyHash, slot: Slot) {
-        let mask = self.cells.len() - 1;
-        let mut gap = hash.0 as usize & mask;
-        while self.cells[gap] as u32 != slot.0 + 1 {
+        let mask = self.mask();
+        let mut gap = hash.0 & mask;
+        while self.cells[gap as usize] & mask != slot.0 + 1 {
             gap = (gap + 1) & mask;
         }
         let mut at = gap;
         loop {
             at = (at + 1) & mask;
-            let cell = self.cells[at];
+            let cell = self.cells[at as usize];
             if cell == 0 {
                 break;
             }
-            let home = (cell >> 32) as usize & mask;
             // The cell may move into the gap only if its home does not lie between the gap and itself.
-            if at.wrapping_sub(home) & mask >= at.wrapping_sub(gap) & mask {
-                self.cells[gap] = cell;
+            if at.wrapping_sub(self.home(cell)) & mask >= at.wrapping_sub(gap) & mask {
+                self.cells[gap as usize] = cell;
                 gap = at;
             }
         }
-        self.cells[gap] = 0;
+        self.cells[gap as usize] = 0;
     }
-}
-
-fn place_cell(cells: &mut [u64], cell: u64) {
-    let mask = cells.len() - 1;
-    let mut at = (cell >> 32) as usize & mask;
-    while cells[at] != 0 {
-        at = (at + 1) & mask;
-    }
-    cells[at] = cell;
 }
 
 #[cfg(test)]

@@ -22,15 +22,18 @@ struct Link {
     next_name: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Labels {
-    names: Index<u32>,
+    /// Of each, its first link.
+    names: Index,
     links: Slab<Link>,
     /// First link of each slot; as long as the highest slot that ever had a name.
     of_slot: Vec<u32>,
 }
 
 impl Labels {
+    pub const EMPTY: Self = Self { names: Index::EMPTY, links: Slab::EMPTY, of_slot: Vec::new() };
+
     /// Puts `name` on `slot`; a second time does nothing.
     ///
     /// # Errors
@@ -45,15 +48,15 @@ impl Labels {
             return Ok(());
         }
         let (name, first) = match found {
-            Some(name) => (name, *self.names.payload(name)),
-            None => (self.names.insert(hash, name, NONE)?, NONE),
+            Some(name) => (name, self.names.payload(name) as u32),
+            None => (self.names.insert(hash, name, NONE.into())?, NONE),
         };
         let next_name = self.of_slot[slot.at()];
         let link = self.links.insert(Link { slot, name, before: NONE, after: first, next_name });
         if let Some(after) = self.links.get_mut(first) {
             after.before = link;
         }
-        *self.names.payload_mut(name) = link;
+        self.names.set_payload(name, link.into());
         self.of_slot[slot.at()] = link;
         Ok(())
     }
@@ -69,8 +72,8 @@ impl Labels {
             }
             match self.links.get_mut(before) {
                 Some(before) => before.after = after,
-                None if after == NONE => drop(self.names.remove(name)),
-                None => *self.names.payload_mut(name) = after,
+                None if after == NONE => self.names.remove(name),
+                None => self.names.set_payload(name, after.into()),
             }
             at = next_name;
         }
@@ -87,7 +90,7 @@ impl Labels {
     pub fn slots_where(&self, mut chosen: impl FnMut(&[u8]) -> bool) -> Vec<Slot> {
         let mut bytes = Vec::new();
         let mut slots = Vec::new();
-        for (name, _) in self.names.iter() {
+        for name in self.names.iter() {
             bytes.clear();
             self.names.copy_key(name, &mut bytes);
             if chosen(&bytes) {
@@ -98,7 +101,7 @@ impl Labels {
     }
 
     pub fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self::EMPTY;
     }
 
     #[must_use]
@@ -112,7 +115,8 @@ impl Labels {
         self.names.validate()?;
         self.links.validate()?;
         let mut named = 0;
-        for (name, &first) in self.names.iter() {
+        for name in self.names.iter() {
+            let first = self.names.payload(name) as u32;
             check(first != NONE, || format!("labels: name {} has no slot", name.0))?;
             let mut before = NONE;
             let mut at = first;
@@ -138,7 +142,7 @@ impl Labels {
     }
 
     fn having(&self, name: Slot) -> impl Iterator<Item = Slot> {
-        let mut at = *self.names.payload(name);
+        let mut at = self.names.payload(name) as u32;
         core::iter::from_fn(move || {
             let link = self.links.get(at)?;
             at = link.after;
@@ -168,7 +172,7 @@ mod tests {
         const SLOTS: usize = 6;
         let hash = |name: &[u8]| KeyHash(name.len() as u32);
         let mut random = Random::new(1);
-        let mut labels = Labels::default();
+        let mut labels = Labels::EMPTY;
         let mut model: Vec<(Slot, &[u8])> = Vec::new();
         for _ in 0..20_000 {
             let slot = Slot(random.below(SLOTS) as u32);
@@ -199,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_name_that_no_slot_has_any_longer_takes_no_room() {
-        let mut labels = Labels::default();
+        let mut labels = Labels::EMPTY;
         for name in 0..1000_u32 {
             labels.add(Slot(0), KeyHash(name), &name.to_le_bytes()).expect("memory");
             labels.remove(Slot(0));

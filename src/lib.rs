@@ -9,7 +9,7 @@
 //!    schedule    what may start now
 //! 2  policy      which slot leaves       deadlines  what is due        index  key bytes ↔ slot
 //!    labels      tags and groups of slots           gates      slots of groups, tokens of rates
-//! 1  arena       key bytes               slab       ids that are used again
+//! 1  column      words in chunks         slab       ids that are used again
 //!    config      stats                   retry      when to try again   heap   ids by rank   rate   token buckets
 //!    adaptive    limits that find themselves
 //!    queue       slots by priority
@@ -26,7 +26,7 @@ extern crate alloc;
 mod bindings;
 
 pub mod adaptive;
-mod arena;
+mod column;
 pub mod config;
 mod deadlines;
 pub mod engine;

@@ -207,16 +207,16 @@ impl Schedule {
     #[must_use]
     pub fn new(limit: u32) -> Self {
         Self {
-            gates: Gates::default(),
-            calls: Slab::default(),
-            call_places: Places::default(),
-            streams: Slab::default(),
-            stream_places: Places::default(),
+            gates: Gates::EMPTY,
+            calls: Slab::EMPTY,
+            call_places: Places::EMPTY,
+            streams: Slab::EMPTY,
+            stream_places: Places::EMPTY,
             lanes: Vec::new(),
             limit,
             pause_ends: None,
             running: 0,
-            line: Heap::default(),
+            line: Heap::EMPTY,
             queued: 0,
             starts: 0.0,
             order: 0,
@@ -251,7 +251,7 @@ impl Schedule {
             limit,
             limit_per_group,
             running: 0,
-            line: Heap::default(),
+            line: Heap::EMPTY,
             queued: 0,
             calls: 0,
             clock: 0.0,
@@ -520,7 +520,7 @@ impl Schedule {
     }
 
     fn add_stream(&mut self, batch: BatchId, gates: Vec<u32>, resumes: Option<CallId>) -> u32 {
-        let calls = Heap::default();
+        let calls = Heap::EMPTY;
         self.streams.insert(Stream { batch, gates, calls, resumes, turn: 0.0, line: None, envoy_of: NONE })
     }
 

@@ -22,13 +22,9 @@ pub struct Slab<T> {
     len: usize,
 }
 
-impl<T> Default for Slab<T> {
-    fn default() -> Self {
-        Self { cells: Vec::new(), generations: Vec::new(), free: NONE, len: 0 }
-    }
-}
-
 impl<T> Slab<T> {
+    pub const EMPTY: Self = Self { cells: Vec::new(), generations: Vec::new(), free: NONE, len: 0 };
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
@@ -150,7 +146,7 @@ mod tests {
     #[test]
     fn places_keep_their_value_and_count_how_often_they_were_vacated() {
         let mut random = Random::new(1);
-        let mut slab = Slab::default();
+        let mut slab = Slab::EMPTY;
         // By place: the value if there is one, and how many went before.
         let mut model: Vec<(Option<usize>, u32)> = Vec::new();
         for step in 0..20_000 {

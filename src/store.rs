@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 
+use crate::column::Column;
 use crate::error::{OutOfMemory, Validity, check};
 use crate::hash::KeyHash;
 use crate::ids::Slot;
@@ -43,6 +44,52 @@ pub enum Holds {
     Failure,
 }
 
+/// When an entry expires; negative, as no moment is, where it holds a failure.
+#[derive(Clone, Copy, Debug)]
+struct Expiry(f64);
+
+impl Expiry {
+    fn new(at: Instant, holds: Holds) -> Self {
+        Self(if holds == Holds::Failure { -at.0 } else { at.0 })
+    }
+
+    #[inline]
+    fn at(self) -> Instant {
+        Instant(self.0.abs())
+    }
+
+    #[inline]
+    fn is_value(self) -> bool {
+        self.0.is_sign_positive()
+    }
+
+    /// Whether a reader gets a value.
+    fn is_readable(self, now: Instant) -> bool {
+        now < self.at() && self.is_value()
+    }
+}
+
+/// What else is kept about a key, where it is asked for.
+#[derive(Clone, Copy, Debug)]
+struct Details {
+    weight: u32,
+    /// As in [`Entry`].
+    ttl_ms: f32,
+    load_ms: f32,
+}
+
+impl Details {
+    fn of(details: &Column, slot: Slot) -> Self {
+        let [weight, times] = [0, 1].map(|word| details.get(2 * slot.at() + word).unwrap_or_default());
+        Self { weight: weight as u32, ttl_ms: f32::from_bits(times as u32), load_ms: f32::from_bits((times >> 32) as u32) }
+    }
+
+    fn put(self, details: &mut Column, slot: Slot) {
+        details[2 * slot.at()] = self.weight.into();
+        details[2 * slot.at() + 1] = u64::from(self.load_ms.to_bits()) << 32 | u64::from(self.ttl_ms.to_bits());
+    }
+}
+
 /// How reading affects entries, and the reader.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Freshness {
@@ -75,7 +122,10 @@ pub enum Stored {
 
 #[derive(Debug)]
 pub struct Store {
-    index: Index<Entry>,
+    /// Of each, its [`Expiry`].
+    index: Index,
+    /// By slot, two words each; of nobody until somebody has a weight, or TTLs slide, or entries are refreshed early.
+    details: Column,
     policy: Policy,
     /// Tags, and once they are asked for, groups.
     labels: Labels,
@@ -92,9 +142,10 @@ impl Store {
     #[must_use]
     pub fn new(bounds: Bounds, freshness: Freshness, policy: Policy) -> Self {
         Self {
-            index: Index::default(),
+            index: Index::EMPTY,
+            details: Column::EMPTY,
             policy,
-            labels: Labels::default(),
+            labels: Labels::EMPTY,
             bounds,
             freshness,
             weight: 0,
@@ -103,40 +154,51 @@ impl Store {
         }
     }
 
-    /// Looks `key` up as a reader does: a hit counts as a use. `stale` is how long ago an entry may have expired to be served.
+    /// Reads what looking a key of this hash up will most likely read first, so that it is at hand then; answers something of it.
+    #[inline]
+    #[must_use]
+    pub fn touch(&self, hash: KeyHash) -> u32 {
+        self.index.touch(hash)
+    }
+
+    /// Looks `key` up for a reader, who is to tell of its use. `stale` is how long ago an entry may have expired to be served.
     #[inline]
     pub fn lookup(&mut self, hash: KeyHash, key: &[u8], now: Instant, stale: Millis, random: &mut Random) -> Lookup {
         let Some(slot) = self.index.find(hash, key) else { return Lookup::Miss };
-        let Entry { expires_at, ttl_ms, holds, .. } = *self.index.payload(slot);
-        let valid = now < expires_at;
-        if !(valid || holds == Holds::Value && now < expires_at.plus(stale)) {
-            return Lookup::Miss;
-        }
-        self.policy.used(slot, hash);
-        if valid {
-            if holds == Holds::Failure {
+        let expiry = self.expiry(slot);
+        if now < expiry.at() {
+            if !expiry.is_value() {
                 return Lookup::Failure(slot);
             }
             let early = self.freshness.early > 0.0 && self.is_due_early(slot, now, random);
             if self.freshness.sliding {
-                self.index.payload_mut(slot).expires_at = now.plus(Millis(f64::from(ttl_ms)));
+                let ttl = Millis(f64::from(Details::of(&self.details, slot).ttl_ms));
+                self.index.set_payload(slot, Expiry::new(now.plus(ttl), Holds::Value).0.to_bits());
             }
             return if early { Lookup::Early(slot) } else { Lookup::Hit(slot) };
         }
-        Lookup::Stale(slot)
+        if expiry.is_value() && now < expiry.at().plus(stale) { Lookup::Stale(slot) } else { Lookup::Miss }
+    }
+
+    /// What was found at `slot` is used.
+    #[inline]
+    pub fn used(&mut self, slot: Slot, hash: KeyHash) {
+        self.policy.used(slot, hash);
     }
 
     /// Looks `key` up without a trace.
     #[must_use]
     pub fn peek(&self, hash: KeyHash, key: &[u8], now: Instant) -> Option<Slot> {
-        self.index.find(hash, key).filter(|&slot| self.index.payload(slot).is_readable(now))
+        self.index.find(hash, key).filter(|&slot| self.expiry(slot).is_readable(now))
     }
 
     /// The entry of `key` if it is valid or expired no longer ago than `stale`, without a trace.
     #[must_use]
     pub fn find_stale(&self, hash: KeyHash, key: &[u8], now: Instant, stale: Millis) -> Option<Slot> {
-        let entry = |slot: &Slot| self.index.payload(*slot);
-        self.index.find(hash, key).filter(|slot| entry(slot).holds == Holds::Value && now < entry(slot).expires_at.plus(stale))
+        self.index.find(hash, key).filter(|&slot| {
+            let expiry = self.expiry(slot);
+            expiry.is_value() && now < expiry.at().plus(stale)
+        })
     }
 
     /// Keep expired entries for `grace` at least.
@@ -168,11 +230,22 @@ impl Store {
             }
             return Ok(Stored::TooHeavy);
         }
+        let Entry { expires_at, ttl_ms, load_ms, holds, .. } = entry;
+        let expiry = Expiry::new(expires_at, holds).0.to_bits();
+        let Freshness { sliding, early } = self.freshness;
+        let is_detailed = weight > 0 || sliding || early > 0.0 || self.details.len() > 0;
+        if is_detailed {
+            self.details.extend_to(2 * self.index.slots() as usize + 2)?;
+        }
+        let details = Details { weight, ttl_ms, load_ms };
         if let Some(slot) = found {
             self.policy.used(slot, hash);
             self.labels.remove(slot);
-            let before = core::mem::replace(self.index.payload_mut(slot), entry);
-            self.weight = self.weight - u64::from(before.weight) + u64::from(weight);
+            self.index.set_payload(slot, expiry);
+            self.weight = self.weight - u64::from(Details::of(&self.details, slot).weight) + u64::from(weight);
+            if is_detailed {
+                details.put(&mut self.details, slot);
+            }
             if self.weight > self.bounds.weight_max {
                 // It must not be asked to leave itself: alone it fits.
                 self.policy.spare(slot);
@@ -182,7 +255,10 @@ impl Store {
         }
         self.evict(1, u64::from(weight), &mut vacated);
         self.policy.reserve(self.index.slots() + 1)?;
-        let slot = self.index.insert(hash, key, entry)?;
+        let slot = self.index.insert(hash, key, expiry)?;
+        if is_detailed {
+            details.put(&mut self.details, slot);
+        }
         self.policy.inserted(slot, hash);
         self.weight += u64::from(weight);
         Ok(Stored::At(slot))
@@ -191,14 +267,14 @@ impl Store {
     /// Removes what `key` has, valid or not.
     pub fn delete(&mut self, hash: KeyHash, key: &[u8], now: Instant) -> Option<(Slot, bool)> {
         let slot = self.index.find(hash, key)?;
-        let valid = self.index.payload(slot).is_readable(now);
+        let valid = self.expiry(slot).is_readable(now);
         self.remove(slot);
         Some((slot, valid))
     }
 
     /// Removes the entry at `slot`, if one is there.
     pub fn delete_slot(&mut self, slot: Slot) -> bool {
-        let found = self.index.get(slot).is_some();
+        let found = self.index.has(slot);
         if found {
             self.remove(slot);
         }
@@ -221,13 +297,13 @@ impl Store {
 
     /// All slots with an entry, valid or not.
     pub fn slots(&self) -> impl Iterator<Item = Slot> {
-        self.index.iter().map(|(slot, _)| slot)
+        self.index.iter()
     }
 
     /// Whether the entry at `slot` has a valid value.
     #[must_use]
     pub fn is_readable(&self, slot: Slot, now: Instant) -> bool {
-        self.index.payload(slot).is_readable(now)
+        self.expiry(slot).is_readable(now)
     }
 
     /// The slot of `key`, valid or not.
@@ -246,6 +322,7 @@ impl Store {
     /// Forgets everything, and gives the memory back to the allocator.
     pub fn clear(&mut self) {
         self.index.clear();
+        self.details = Column::EMPTY;
         self.policy.clear();
         self.labels.clear();
         self.weight = 0;
@@ -270,18 +347,19 @@ impl Store {
 
     #[must_use]
     pub fn capacity_bytes(&self) -> usize {
-        self.index.capacity_bytes() + self.policy.capacity_bytes() + self.labels.capacity_bytes()
+        self.index.capacity_bytes() + self.details.capacity_bytes() + self.policy.capacity_bytes() + self.labels.capacity_bytes()
     }
 
-    /// The slots of valid entries, from who would leave last to who would leave first: most recently used first, where that is LRU.
-    pub fn recent(&self, now: Instant) -> impl Iterator<Item = Slot> {
-        self.policy.iter().filter(move |&slot| self.index.payload(slot).is_readable(now))
+    /// The slots of valid entries, from who would leave last to who would leave first: most recently used first, where that is LRU; those
+    /// behind `after`, if there is one.
+    pub fn recent(&self, after: Option<Slot>, now: Instant) -> impl Iterator<Item = Slot> {
+        self.policy.iter(after).filter(move |&slot| self.expiry(slot).is_readable(now))
     }
 
     /// Milliseconds the entry at `slot` stays valid.
     #[must_use]
     pub fn remaining(&self, slot: Slot, now: Instant) -> Millis {
-        self.index.payload(slot).expires_at.since(now)
+        self.expiry(slot).at().since(now)
     }
 
     /// Appends the key's bytes to `out`.
@@ -295,7 +373,7 @@ impl Store {
         self.index.validate()?;
         self.policy.validate(self.index.len())?;
         self.labels.validate()?;
-        let weight = self.index.iter().map(|(_, entry)| u64::from(entry.weight)).sum::<u64>();
+        let weight = self.slots().map(|slot| u64::from(Details::of(&self.details, slot).weight)).sum::<u64>();
         check(weight == self.weight, || format!("store: weight {weight}, {} counted", self.weight))?;
         check(self.weight <= self.bounds.weight_max, || format!("store: weight {} over the bound", self.weight))?;
         check(self.len() <= self.bounds.entries_max, || format!("store: {} entries over the bound", self.len()))
@@ -303,10 +381,9 @@ impl Store {
 
     fn evict(&mut self, entries: usize, weight: u64, vacated: &mut impl FnMut(Slot, Vacated)) {
         while self.index.len() + entries > self.bounds.entries_max || self.weight + weight > self.bounds.weight_max {
-            let index = &self.index;
-            let Some(victim) = self.policy.victim(entries as u32, |slot| (index.hash(slot), index.payload(slot).weight)) else {
-                return;
-            };
+            let Self { index, details, policy, .. } = self;
+            let of = |slot| (index.hash(slot), Details::of(details, slot).weight);
+            let Some(victim) = policy.victim(entries as u32, of) else { return };
             self.remove(victim);
             vacated(victim, Vacated::Evicted);
         }
@@ -320,7 +397,7 @@ impl Store {
     }
 
     fn remove_if_expired(&mut self, slot: Slot, now: Instant, vacated: &mut impl FnMut(Slot, Vacated)) {
-        if self.index.get(slot).is_some_and(|entry| now >= entry.expires_at.plus(self.grace)) {
+        if self.index.has(slot) && now >= self.expiry(slot).at().plus(self.grace) {
             self.remove(slot);
             vacated(slot, Vacated::Expired);
         }
@@ -329,22 +406,20 @@ impl Store {
     /// Whether this reader is to refresh a valid entry before it expires: the more likely the nearer its end and the longer its load took, so
     /// that of many readers one does (Vattani, Chierichetti, Lowenstein: "Optimal Probabilistic Cache Stampede Prevention", VLDB '15).
     fn is_due_early(&self, slot: Slot, now: Instant, random: &mut Random) -> bool {
-        let Entry { expires_at, load_ms, .. } = self.index.payload(slot);
-        let ahead = f64::from(*load_ms) * self.freshness.early * -libm::log(1.0 - random.unit());
-        now.plus(Millis(ahead)) >= *expires_at
+        let ahead = f64::from(Details::of(&self.details, slot).load_ms) * self.freshness.early * -libm::log(1.0 - random.unit());
+        now.plus(Millis(ahead)) >= self.expiry(slot).at()
     }
 
     fn remove(&mut self, slot: Slot) {
         self.policy.removed(slot);
         self.labels.remove(slot);
-        self.weight -= u64::from(self.index.remove(slot).weight);
+        self.weight -= u64::from(Details::of(&self.details, slot).weight);
+        self.index.remove(slot);
     }
-}
 
-impl Entry {
-    /// Whether a reader gets a value.
-    fn is_readable(&self, now: Instant) -> bool {
-        now < self.expires_at && self.holds == Holds::Value
+    #[inline]
+    fn expiry(&self, slot: Slot) -> Expiry {
+        Expiry(f64::from_bits(self.index.payload(slot)))
     }
 }
 

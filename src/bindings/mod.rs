@@ -28,6 +28,9 @@ const NULL: u32 = 1 << 31;
 /// The same: a key that is being loaded is left to its load.
 const EXTRA: u32 = 1 << 30;
 
+/// Bytes of keys, but for the last, that [`keys`] answers at once: all of them together would make the memory grow by as much for good.
+const KEYS_BYTES: usize = 1 << 16;
+
 /// Where the effects are, after each call; where the regions are, after [`mail`].
 #[repr(C)]
 struct Mail {
@@ -381,20 +384,27 @@ pub fn purge(core: Handle, now: f64) {
     turn(core).engine.purge(Instant(now));
 }
 
-/// The keys of valid entries, from who would leave last to who would leave first: `bytes` and, as lengths, `words` out. Answers how many.
+/// The next keys of valid entries, from who would leave last to who would leave first, behind the one at the slot `after` ([`NONE`]: the first ones): `bytes`
+/// and, as lengths, `words` out; behind the lengths, the slot of the last. Answers how many; 0 when there are no more.
 #[wasm_bindgen]
-pub fn keys(core: Handle, now: f64) -> usize {
+pub fn keys(core: Handle, after: u32, now: f64) -> usize {
     let inner = inner(core);
-    let (mut keys, mut lens) = (Vec::new(), Vec::new());
-    for slot in inner.engine.recent(Instant(now)) {
+    let (mut keys, mut lens, mut last) = (Vec::new(), Vec::new(), after);
+    for slot in inner.engine.recent((after != NONE).then_some(Slot(after)), Instant(now)) {
         let start = keys.len();
         inner.engine.copy_key(slot, &mut keys);
         lens.push((keys.len() - start) as u32);
+        last = slot.0;
+        if keys.len() > KEYS_BYTES {
+            break;
+        }
     }
+    let count = lens.len();
+    lens.push(last);
     put(&mut inner.bytes, &keys);
     put(&mut inner.words, &lens);
     grow(&mut inner.floats, lens.len());
-    lens.len()
+    count
 }
 
 /// Milliseconds the entry at `slot` stays valid.

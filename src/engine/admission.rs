@@ -2,7 +2,8 @@
 
 use super::{Batch, Due, Effect, Engine, Miss, OVERLOADED};
 use crate::flight::{Stage, Wish};
-use crate::ids::{BatchId, CallId, FlightId, NONE};
+use crate::hash::KeyHash;
+use crate::ids::{BatchId, CallId, FlightId, NONE, Slot};
 use crate::retry::RetryTerms;
 use crate::schedule::{Members, State};
 use crate::store::Lookup;
@@ -17,6 +18,11 @@ pub const STALE: u32 = 1 << 31;
 pub const EARLY: u32 = 1 << 30;
 /// Set beside the slot: what is there is a failure.
 pub const FAILURE: u32 = 1 << 29;
+/// The slot in a look-up's answer.
+const SLOT: u32 = FAILURE - 1;
+
+/// Keys that are looked up together: what finding them reads is read first, as then none has to wait for what another reads.
+const TOGETHER: usize = 32;
 
 /// How the loads that a batch leads are carried out.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,25 +91,40 @@ impl Engine {
     pub fn lookup(&mut self, keys: &[u8], words: &mut [u32], stale: Millis, now: Instant) -> usize {
         self.store.keep_stale(stale);
         self.forget_misses();
-        let mut start = 0;
-        for (index, word) in words.iter_mut().enumerate() {
-            let len = *word as usize;
-            let key = &keys[start..start + len];
-            let hash = self.hasher.hash(key);
-            *word = match self.store.lookup(hash, key, now, stale, &mut self.random) {
-                Lookup::Hit(slot) => slot.0,
-                Lookup::Early(slot) => slot.0 | EARLY,
-                Lookup::Failure(slot) => slot.0 | FAILURE,
-                Lookup::Stale(slot) => slot.0 | STALE,
-                Lookup::Miss => {
-                    self.misses.push(Miss { index: index as u32, hash, start, len });
-                    MISS
+        let count = words.len();
+        let (mut index, mut hashed, mut start) = (0, 0, 0);
+        for words in words.chunks_mut(TOGETHER) {
+            let mut hashes = [KeyHash(0); TOGETHER];
+            for (hash, &len) in hashes.iter_mut().zip(&*words) {
+                *hash = self.hasher.hash(&keys[hashed..hashed + len as usize]);
+                hashed += len as usize;
+            }
+            let touched = hashes[..words.len()].iter().fold(0, |touched, &hash| touched ^ self.store.touch(hash));
+            core::hint::black_box(touched);
+            for (word, &hash) in words.iter_mut().zip(&hashes) {
+                let len = *word as usize;
+                let key = &keys[start..start + len];
+                *word = match self.store.lookup(hash, key, now, stale, &mut self.random) {
+                    Lookup::Hit(slot) => slot.0,
+                    Lookup::Early(slot) => slot.0 | EARLY,
+                    Lookup::Failure(slot) => slot.0 | FAILURE,
+                    Lookup::Stale(slot) => slot.0 | STALE,
+                    Lookup::Miss => {
+                        self.misses.push(Miss { index, hash, start, len });
+                        MISS
+                    }
+                };
+                index += 1;
+                start += len;
+            }
+            for (&word, hash) in words.iter().zip(hashes) {
+                if word != MISS {
+                    self.store.used(Slot(word & SLOT), hash);
                 }
-            };
-            start += len;
+            }
         }
-        self.stats.requested += words.len() as u64;
-        self.stats.hits += (words.len() - self.misses.len()) as u64;
+        self.stats.requested += count as u64;
+        self.stats.hits += (count - self.misses.len()) as u64;
         self.misses.len()
     }
 
@@ -362,11 +383,11 @@ impl Engine {
         let prefix = group_prefix(&self.key);
         let hash = self.hasher.hash(prefix);
         if let Some(slot) = self.groups.find(hash, prefix) {
-            return *self.groups.payload(slot);
+            return self.groups.payload(slot) as u32;
         }
         let number = self.groups.len() as u32;
         // Without memory for the name, the flight stands alone.
-        self.groups.insert(hash, prefix, number).map_or(NONE, |_| number)
+        self.groups.insert(hash, prefix, number.into()).map_or(NONE, |_| number)
     }
 
     fn suspend(&mut self, call: CallId, now: Instant) {

@@ -65,8 +65,12 @@ impl Engine {
     pub fn get(&mut self, key: &[u8], now: Instant) -> Option<Slot> {
         let hash = self.hasher.hash(key);
         let found = self.store.lookup(hash, key, now, Millis::ZERO, &mut self.random);
-        // Who only reads has nothing to refresh with.
-        let (Lookup::Hit(slot) | Lookup::Early(slot)) = found else { return None };
+        let (Lookup::Hit(slot) | Lookup::Early(slot) | Lookup::Failure(slot)) = found else { return None };
+        self.store.used(slot, hash);
+        // Who only reads has nothing to refresh with, and nobody to tell of a failure.
+        if found == Lookup::Failure(slot) {
+            return None;
+        }
         self.stats.requested += 1;
         self.stats.hits += 1;
         Some(slot)
@@ -93,9 +97,9 @@ impl Engine {
         store.purge(now, |slot, why| Self::vacate(effects, stats, slot, why));
     }
 
-    /// The slots of valid entries, from who would leave last to who would leave first.
-    pub fn recent(&self, now: Instant) -> impl Iterator<Item = Slot> {
-        self.store.recent(now)
+    /// The slots of valid entries, from who would leave last to who would leave first; those behind `after`, if there is one.
+    pub fn recent(&self, after: Option<Slot>, now: Instant) -> impl Iterator<Item = Slot> {
+        self.store.recent(after, now)
     }
 
     /// Milliseconds the entry at `slot` stays valid.

@@ -69,7 +69,7 @@ pub struct Engine {
     admissions: Vec<Admission>,
     /// Reused by what needs a key's bytes, or groups, for the length of a call.
     key: Vec<u8>,
-    groups: Index<u32>,
+    groups: Index,
     /// Entries are labelled with their group, for invalidation by prefix; from the first such invalidation on.
     labels_groups: bool,
 }
@@ -114,9 +114,9 @@ impl Engine {
             config,
             hasher: Hasher::new(seed),
             store: Store::new(bounds, freshness, policy),
-            flights: Flights::default(),
+            flights: Flights::EMPTY,
             schedule: Schedule::new(config.max_concurrency as u32),
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::EMPTY,
             batches: Vec::new(),
             nested: Vec::new(),
             budget: RetryBudget::new(config.retry_budget),
@@ -128,7 +128,7 @@ impl Engine {
             misses: Vec::new(),
             admissions: Vec::new(),
             key: Vec::new(),
-            groups: Index::default(),
+            groups: Index::EMPTY,
             labels_groups: false,
         }
     }

@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 
+use crate::column::Column;
 use crate::error::{OutOfMemory, Validity, check};
 
 /// Lists there are; their heads are the first links.
@@ -22,23 +23,37 @@ pub enum List {
 
 use List::{Probation, Protected, Window};
 
-#[derive(Debug, Default)]
+/// A word of a column: the newer neighbour, then list and older neighbour.
+#[derive(Clone, Copy)]
+struct Link {
+    newer: u32,
+    older: u32,
+}
+
+#[derive(Debug)]
 pub struct Lists {
-    /// Two words a link: the newer neighbour, then list and older neighbour. Those of nodes come after the heads'.
-    links: Vec<u32>,
+    /// Those of nodes come after the heads'.
+    links: Column,
     lens: [u32; LISTS as usize],
 }
 
+impl Link {
+    #[inline]
+    fn of(word: u64) -> Self {
+        Self { newer: (word >> 32) as u32, older: word as u32 }
+    }
+}
+
 impl Lists {
-    pub const EMPTY: Self = Self { links: Vec::new(), lens: [0; _] };
+    pub const EMPTY: Self = Self { links: Column::EMPTY, lens: [0; _] };
 
     /// Makes room for nodes below `nodes`.
     ///
     /// # Errors
     /// When there is no memory for them; the lists are unchanged then.
     pub fn reserve(&mut self, nodes: u32) -> Result<(), OutOfMemory> {
-        let is_new = self.links.is_empty();
-        grow(&mut self.links, 2 * (nodes + LISTS))?;
+        let is_new = self.links.len() == 0;
+        self.links.extend_to((nodes + LISTS) as usize)?;
         if is_new {
             (0..LISTS).for_each(|head| self.link(head, head, head));
         }
@@ -58,7 +73,7 @@ impl Lists {
 
     #[must_use]
     pub fn oldest(&self, list: List) -> Option<u32> {
-        self.links.get(2 * list as usize)?.checked_sub(LISTS)
+        Link::of(self.links.get(list as usize)?).newer.checked_sub(LISTS)
     }
 
     /// Puts a node of no list at the recent end of `list`.
@@ -74,7 +89,7 @@ impl Lists {
     #[inline(never)]
     pub fn unlink(&mut self, node: u32) {
         let at = node + LISTS;
-        let (newer, older) = (self.links[2 * at as usize], self.older(at));
+        let Link { newer, older } = self.at(at);
         let list = older >> LIST_SHIFT;
         self.link(list, newer, older & NEIGHBOUR);
         self.lens[list as usize] -= 1;
@@ -97,15 +112,16 @@ impl Lists {
     /// The nodes of a list, most recent first.
     #[cfg(test)]
     pub fn iter(&self, list: List) -> impl Iterator<Item = u32> {
-        self.iter_all([list; LISTS as usize]).take(self.len(list) as usize)
+        self.iter_all([list; LISTS as usize], None).take(self.len(list) as usize)
     }
 
-    /// The nodes of these lists, one list after another, each most recent first.
-    pub fn iter_all(&self, lists: [List; LISTS as usize]) -> impl Iterator<Item = u32> {
-        let (mut place, mut at) = (0, lists[0] as u32);
+    /// The nodes of these lists, one list after another, each most recent first; those behind `after`, if there is one.
+    pub fn iter_all(&self, lists: [List; LISTS as usize], after: Option<u32>) -> impl Iterator<Item = u32> {
+        let mut at = after.map_or(lists[0] as u32, |node| node + LISTS);
+        let mut place = lists.iter().position(|&list| after.is_some_and(|node| self.is_in(list, node))).unwrap_or(0);
         core::iter::from_fn(move || {
             loop {
-                at = self.links.get(2 * at as usize + 1)? & NEIGHBOUR;
+                at = Link::of(self.links.get(at as usize)?).older & NEIGHBOUR;
                 if let Some(node) = at.checked_sub(LISTS) {
                     return Some(node);
                 }
@@ -117,7 +133,7 @@ impl Lists {
 
     #[must_use]
     pub fn capacity_bytes(&self) -> usize {
-        self.links.capacity() * size_of::<u32>()
+        self.links.capacity_bytes()
     }
 
     /// # Errors
@@ -125,10 +141,10 @@ impl Lists {
     pub fn validate(&self) -> Validity {
         for list in [Window, Probation, Protected] {
             let (mut seen, mut at) = (0, list as u32);
-            while !self.links.is_empty() {
+            while self.links.len() > 0 {
                 let older = self.older(at);
                 check(older >> LIST_SHIFT == list as u32, || format!("lists: link {at} is in another list than {list:?}"))?;
-                let newer = self.links[2 * (older & NEIGHBOUR) as usize];
+                let newer = self.at(older & NEIGHBOUR).newer;
                 check(newer == at, || format!("lists: link {} has another newer neighbour", older & NEIGHBOUR))?;
                 at = older & NEIGHBOUR;
                 if at == list as u32 {
@@ -144,14 +160,21 @@ impl Lists {
 
     #[inline]
     fn older(&self, at: u32) -> u32 {
-        self.links[2 * at as usize + 1]
+        self.at(at).older
+    }
+
+    #[inline]
+    fn at(&self, at: u32) -> Link {
+        Link::of(self.links[at as usize])
     }
 
     /// Links `newer` and `older` of `list`, whatever was between them.
     #[inline]
     fn link(&mut self, list: u32, newer: u32, older: u32) {
-        self.links[2 * newer as usize + 1] = list << LIST_SHIFT | older;
-        self.links[2 * older as usize] = newer;
+        let word = &mut self.links[newer as usize];
+        *word = *word & !u64::from(u32::MAX) | u64::from(list << LIST_SHIFT | older);
+        let word = &mut self.links[older as usize];
+        *word = *word & u64::from(u32::MAX) | u64::from(newer) << 32;
     }
 }
 

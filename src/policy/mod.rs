@@ -114,9 +114,10 @@ impl Policy {
         self.pressed = 0;
     }
 
-    /// From the last to the first that would leave if all did, newcomers not considered; most recent first where that is LRU.
-    pub fn iter(&self) -> impl Iterator<Item = Slot> {
-        self.segments.iter().map(Slot)
+    /// From the last to the first that would leave if all did, newcomers not considered; most recent first where that is LRU. Those behind `after`, if there is
+    /// one.
+    pub fn iter(&self, after: Option<Slot>) -> impl Iterator<Item = Slot> {
+        self.segments.iter(after.map(|slot| slot.0)).map(Slot)
     }
 
     #[must_use]

@@ -107,8 +107,8 @@ impl Segments {
     }
 
     /// From the last to the first that would leave if all were evicted now, newcomers not considered.
-    pub fn iter(&self) -> impl Iterator<Item = u32> {
-        self.lists.iter_all([Window, Protected, Probation])
+    pub fn iter(&self, after: Option<u32>) -> impl Iterator<Item = u32> {
+        self.lists.iter_all([Window, Protected, Probation], after)
     }
 
     /// Makes room in the window; answers who has left it last.

@@ -224,7 +224,7 @@ fn a_failure_that_is_kept_is_no_value() {
     let slot = kept.expect("failures are kept");
     assert_eq!(look_up(&mut on, &["a"], 1000.0), [slot | FAILURE]);
     assert_eq!((on.get(b"a"), on.engine.peek(b"a", on.now())), (None, None));
-    assert!(on.engine.recent(on.now()).next().is_none());
+    assert!(on.engine.recent(None, on.now()).next().is_none());
     on.turn(|engine, now| assert!(!engine.delete(b"a", now)));
     assert!(on.engine.is_empty());
 }
@@ -352,7 +352,7 @@ fn unweighted_eviction_is_that_of_the_lru_crate() {
                     on.engine.copy_key(slot, &mut key);
                     key
                 };
-                assert!(on.engine.recent(now).map(keys).eq(reference.iter().map(|(key, _)| key.clone())));
+                assert!(on.engine.recent(None, now).map(keys).eq(reference.iter().map(|(key, _)| key.clone())));
             }
         }
         on.engine.validate(on.now()).expect("a valid engine");

@@ -41,7 +41,7 @@ impl Harness {
         check(held == self.model.entries.len(), || format!("{held} values held for {:?}", self.model.entries))?;
         let jittered = self.model.setup.ttl_jitter > 0.0;
         let mut valid = self.model.entries.iter().filter(|entry| now.0 < entry.expires_at && !entry.failure);
-        for slot in self.engine.recent(now) {
+        for slot in self.engine.recent(None, now) {
             let Some(entry) = valid.next() else { return Err(format!("slot {} is listed beyond the last", slot.0)) };
             let value = self.value_at(slot, entry.key)?;
             check(value == entry.value, || format!("slot {} holds {value}, expected {entry:?}", slot.0))?;
