@@ -106,6 +106,16 @@ describe('memory', () => {
     assert.deepEqual(memory.mget([]), [])
   })
 
+  test('keys come in pages, and all of them come, in order', async (t) => {
+    const { processor, clock } = setUp(t, { policy: 'lru' })
+    const { memory } = processor
+    const names = Array.from({ length: 3_000 }, (_, at) => `${at}`.padEnd(at % 1_000, '.'))
+    for (const [at, key] of names.entries()) memory.set(key, at, at % 7 === 0 ? { ttl: 10 } : {})
+    await clock.advance(10)
+    const valid = names.filter((_, at) => at % 7 !== 0)
+    assert.deepEqual(keysOf({ memory }), valid.reverse())
+  })
+
   test('purgeStale removes what has expired', async (t) => {
     const { processor, clock } = setUp(t)
     processor.memory.set('a', 1, { ttl: 10 }).set('b', 2, { ttl: 20 })

@@ -432,9 +432,14 @@ export class Engine {
 
   /** Keys of valid entries, from who would leave last to who would leave first. */
   keys(now: number): string[] {
-    const count = this.#call(() => this.#exports.keys(this.#handle, now))
-    this.#takeViews()
-    return this.#readKeys(0, count)
+    const keys: string[] = []
+    for (let after = NONE; ; ) {
+      const count = this.#call(() => this.#exports.keys(this.#handle, after, now))
+      if (count === 0) return keys
+      this.#takeViews()
+      for (const key of this.#readKeys(0, count)) keys.push(key)
+      after = this.words[count] as number
+    }
   }
 
   remaining(slot: Slot, now: number): number {

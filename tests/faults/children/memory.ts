@@ -55,30 +55,33 @@ async function inserts(): Promise<object> {
 }
 
 /** Keys of sizes that fit nowhere: one more than powers of two, growing and shrinking in turns, every other one deleted. */
-async function sizes(): Promise<object> {
+async function sizes(policy: 'adaptive' | 'lru'): Promise<object> {
   const ENTRIES = 4000
-  // Who leaves is known, and so how many bytes are held: the other policy keeps what it likes, long keys or short ones.
-  const { memory } = new BatchProcessor({ maxEntries: ENTRIES, policy: 'lru' })
+  const { memory } = new BatchProcessor({ maxEntries: ENTRIES, policy })
   let keys: string[] = []
   let liveMost = 0
   let number = 0
   const put = (bytes: number, count: number): void => {
     const added = Array.from({ length: count }, () => `${number++}:`.padEnd(bytes, 'x'))
     for (let at = 0; at < count; at += 100) memory.mset(added.slice(at, at + 100).map((key) => ({ key, value: 1 })))
-    // The oldest have left.
-    keys = [...keys, ...added].slice(-ENTRIES)
+    // Whom the adaptive policy keeps, long keys or short ones, is up to it; with the other, the oldest have left.
+    keys = policy === 'lru' ? [...keys, ...added].slice(-ENTRIES) : [...memory.keys()]
     liveMost = Math.max(
       liveMost,
       keys.reduce((sum, key) => sum + key.length, 0),
     )
   }
   const perRound: number[] = []
+  // The same in each round, so that none has to hold more than the one before.
+  const steps = [17, 33, 65, 129, 257, 513, 1025, 513, 257, 129, 65, 33, 17].map(
+    (bytes) => [bytes, bytes + random(bytes)] as const,
+  )
   for (let round = 0; round < 6 * soak; round++) {
-    for (const bytes of [17, 33, 65, 129, 257, 513, 1025, 513, 257, 129, 65, 33, 17]) {
+    for (const [bytes, more] of steps) {
       put(bytes, ENTRIES / 2)
       for (const key of keys.filter((_, at) => at % 2 === 0)) memory.delete(key)
       keys = keys.filter((_, at) => at % 2 === 1)
-      put(bytes + random(bytes), ENTRIES / 2)
+      put(more, ENTRIES / 2)
     }
     perRound.push(pages())
   }
@@ -151,5 +154,11 @@ async function errors(): Promise<object> {
   return { made: refs.error?.length, alive, before, pages: pages(), inFlight, waiting, running }
 }
 
-const cases: Record<string, () => Promise<object>> = { inserts, sizes, engines, errors }
+const cases: Record<string, () => Promise<object>> = {
+  inserts,
+  'sizes-lru': () => sizes('lru'),
+  'sizes-adaptive': () => sizes('adaptive'),
+  engines,
+  errors,
+}
 console.log(JSON.stringify(await cases[what]?.()))
