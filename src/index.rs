@@ -97,7 +97,6 @@ impl Index {
         self.reserve_cell()?;
         let is_new = self.free == LAST;
         let slot = Slot(if is_new { self.slots() } else { self.free });
-        self.records.extend_to(2 * slot.at() + 2)?;
         if self.arena.wants_compaction(key.len()) {
             let records = &mut self.records;
             self.arena.compact(|owner, Offset(place)| {
@@ -106,6 +105,10 @@ impl Index {
             });
         }
         let Offset(place) = self.arena.insert(slot, key)?;
+        if let Err(error) = self.records.extend_to(2 * slot.at() + 2) {
+            self.arena.remove(Offset(place));
+            return Err(error);
+        }
         if !is_new {
             self.free = self.record(slot).place & !FREE;
         }

@@ -19,6 +19,13 @@ use crate::time::{Instant, Millis};
 /// Slots the sweep looks at per insertion; two outrun one insertion a turn.
 const SWEPT_PER_INSERTION: u32 = 2;
 
+/// Bytes that entries leave for what waits.
+const ROOM_LEFT: usize = 1 << 16;
+/// Bytes of a key that are looked for room for by themselves.
+const LARGE_KEY: usize = 256;
+/// New slots for other keys from one look for room to the next: together, they take less than is left.
+const INSERTIONS_PER_LOOK: u32 = 64;
+
 /// What may be held.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
@@ -254,6 +261,7 @@ impl Store {
             return Ok(Stored::At(slot));
         }
         self.evict(1, u64::from(weight), &mut vacated);
+        self.leave_room(key)?;
         self.policy.reserve(self.index.slots() + 1)?;
         let slot = self.index.insert(hash, key, expiry)?;
         if is_detailed {
@@ -377,6 +385,18 @@ impl Store {
         check(weight == self.weight, || format!("store: weight {weight}, {} counted", self.weight))?;
         check(self.weight <= self.bounds.weight_max, || format!("store: weight {} over the bound", self.weight))?;
         check(self.len() <= self.bounds.entries_max, || format!("store: {} entries over the bound", self.len()))
+    }
+
+    /// Refuses an entry while there is memory left for what waits, which takes it for granted: looks now and then, and for each large key.
+    fn leave_room(&self, key: &[u8]) -> Result<(), OutOfMemory> {
+        let mut room = Vec::<u8>::new();
+        let is_new_slot = self.index.len() == self.index.slots() as usize;
+        if key.len() >= LARGE_KEY || is_new_slot && self.index.slots().is_multiple_of(INSERTIONS_PER_LOOK) {
+            room.try_reserve_exact(ROOM_LEFT)?;
+        }
+        // Else it would be left out: nobody uses it.
+        core::hint::black_box(&room);
+        Ok(())
     }
 
     fn evict(&mut self, entries: usize, weight: u64, vacated: &mut impl FnMut(Slot, Vacated)) {
