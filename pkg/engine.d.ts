@@ -57,9 +57,10 @@ export function get(core: number, len: number, now: number): number;
 export function invalidate(core: number, kind: number, len: number, now: number): number;
 
 /**
- * The keys of valid entries, from who would leave last to who would leave first: `bytes` and, as lengths, `words` out. Answers how many.
+ * The next keys of valid entries, from who would leave last to who would leave first, behind the one at the slot `after` ([`NONE`]: the first ones): `bytes`
+ * and, as lengths, `words` out; behind the lengths, the slot of the last. Answers how many; 0 when there are no more.
  */
-export function keys(core: number, now: number): number;
+export function keys(core: number, after: number, now: number): number;
 
 export function leave(core: number, batch: number, now: number): void;
 
@@ -179,7 +180,7 @@ export interface InitOutput {
     readonly gate: (a: number, b: number, c: number, d: number) => number;
     readonly get: (a: number, b: number, c: number) => number;
     readonly invalidate: (a: number, b: number, c: number, d: number) => number;
-    readonly keys: (a: number, b: number) => number;
+    readonly keys: (a: number, b: number, c: number) => number;
     readonly leave: (a: number, b: number, c: number) => void;
     readonly limit: (a: number, b: number, c: number, d: number) => void;
     readonly lookup: (a: number, b: number, c: number, d: number) => number;

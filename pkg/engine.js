@@ -166,15 +166,17 @@ export function invalidate(core, kind, len, now) {
 }
 
 /**
- * The keys of valid entries, from who would leave last to who would leave first: `bytes` and, as lengths, `words` out. Answers how many.
+ * The next keys of valid entries, from who would leave last to who would leave first, behind the one at the slot `after` ([`NONE`]: the first ones): `bytes`
+ * and, as lengths, `words` out; behind the lengths, the slot of the last. Answers how many; 0 when there are no more.
  * @param {number} core
+ * @param {number} after
  * @param {number} now
  * @returns {number}
  */
-export function keys(core, now) {
+export function keys(core, after, now) {
     let ret;
     __wbg_call_guard();
-    ret = wasm.keys(core, now);
+    ret = wasm.keys(core, after, now);
     return ret >>> 0;
 }
 
