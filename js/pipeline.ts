@@ -311,7 +311,10 @@ export class Pipeline implements ResultListener {
     const { dispatcher } = this
     const { engine } = dispatcher
     if (options.cache === 'only-if-cached') {
-      for (const load of live) dispatcher.refuseLoad(load, new NotCachedError(load.key))
+      // At once: with what is stored in between, two of one key could differ.
+      dispatcher.uninterrupted(() => {
+        for (const load of live) dispatcher.refuseLoad(load, new NotCachedError(load.key))
+      })
       return
     }
     dispatcher.uninterrupted(() => {

@@ -12,6 +12,34 @@ const LATER: Behaviour = { when: 5, answer: 'value', onAbort: 'ignore' }
 /** What must be, and the program that showed that it was not. */
 const CASES: readonly [string, Pick<Program, 'steps'> & Partial<Program>][] = [
   [
+    // The first was refused, then an answer was told that had come meanwhile, and the second got that, stale.
+    'two of one key that are not to be fetched have one answer, whatever is stored meanwhile',
+    {
+      config: { storageTimeoutMs: 30 },
+      tiers: [
+        { reads: [{ when: 'soon', fails: 'no', effect: 'begin' }], writes: [{ when: 'now', fails: 'no', effect: 'begin' }] },
+      ],
+      steps: [
+        { do: 'abort', signal: 1, wait: 0 },
+        {
+          do: 'call',
+          call: { how: 'values', requests: [request(0, { when: 'soon', answer: 'value', onAbort: 'obey' })], options: {} },
+          wait: 0,
+        },
+        {
+          do: 'call',
+          call: {
+            how: 'values',
+            requests: [request(0, NOW), request(0, NOW)],
+            options: { cache: 'only-if-cached', staleIfError: 5 },
+          },
+          wait: 0,
+        },
+      ],
+      order: 962735559,
+    },
+  ],
+  [
     // As no batch was open, the processor did not hear of the crash: the timer for the callback's deadline stayed set.
     'a crash while nothing runs but a callback that nobody waits for leaves no timer',
     {
