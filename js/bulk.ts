@@ -3,7 +3,7 @@
  * again, goes through the same function.
  */
 
-import { BULK_LOADER } from './errors.js'
+import { BULK_LOADER } from './bulk-name.js'
 import { missingAnswer, readGroupResult } from './group-result.js'
 import type { Asked } from './hits.js'
 import { aFunction, aName, anArray, isObject, verify } from './options/checks.js'

@@ -1,9 +1,10 @@
 /** One run of a callback: a request's own, or a group's. Tells the dispatcher how it went, once; what comes after its end is dropped. */
 
+import { BULK_LOADER } from './bulk-name.js'
 import { type Caller, runAs, type Scope } from './context.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { CallId } from './engine/engine.js'
-import { BULK_LOADER, FetchTimeoutError, GroupBreakerError, GroupFetchError } from './errors.js'
+import { FetchTimeoutError, GroupBreakerError, GroupFetchError } from './errors.js'
 import { type GroupAnswers, missingAnswer, readGroupResult } from './group-result.js'
 import { prefixOf } from './grouping.js'
 import type { Load } from './load.js'

@@ -6,6 +6,7 @@
  */
 
 import { BRAND, brand, type ErrorFamily } from './brand.js'
+import { BULK_LOADER } from './bulk-name.js'
 import type { NotInitializedError } from './slim/errors.js'
 import type { SqliteError } from './sqlite/errors.js'
 import type { BatchOutcome } from './types.js'
@@ -20,9 +21,6 @@ export interface SluiceErrorFields {
   readonly key?: string
   readonly cause?: unknown
 }
-
-/** Stands for a group's key where a bulk loader answers. */
-export const BULK_LOADER = 'the bulk loader'
 
 const fetcherOf = (groupKey: string): string =>
   groupKey === BULK_LOADER ? groupKey : `groupFetch of ${JSON.stringify(groupKey)}`

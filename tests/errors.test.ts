@@ -170,6 +170,11 @@ describe('every error of ours', () => {
   }
 
   test('is in this list', () => {
+    // Nothing slips out with them.
+    assert.deepEqual(
+      Object.keys(sluice).filter((name) => name === name.toUpperCase()),
+      [],
+    )
     const exported = Object.keys(sluice).filter((name) => name.endsWith('Error') && name !== 'SluiceError')
     assert.deepEqual(exported.sort(), Object.keys(made).sort())
   })
