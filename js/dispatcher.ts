@@ -313,6 +313,8 @@ export class Dispatcher implements EffectHandler, CallHost {
   /** The callback of a call that nobody waits for any longer has ended. */
   ended(call: Call): void {
     this.forget(call)
+    // First what has failed by now: who has waited too long is not to get the slot.
+    this.tellAnswers()
     if (this.engine.isLost) return
     this.#guard(() => this.engine.ended(call, this.now()))
     this.after()

@@ -286,6 +286,8 @@ export abstract class Calls extends Landing {
     call.isForgotten = true
     if (call.hasEnded) return
     call.hasEnded = true
+    // What was noted before comes first: who has waited too long in that moment does not get its slot.
+    this.hear()
     this.counts.late++
     this.#endCall(call)
   }
