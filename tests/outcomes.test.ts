@@ -191,6 +191,35 @@ describe('a value that can be read only once', () => {
   }
 })
 
+test('a response of another library can be read only once, too', async (t) => {
+  class Response {
+    get [Symbol.toStringTag](): string {
+      return 'Response'
+    }
+  }
+  const { processor, source } = setUp(t)
+  const asked = processor.getCachedDataBatchSettled(source.requests('a', 'a'))
+  source.call(0).resolve(new Response())
+  assert.deepEqual(
+    (await asked).map(({ status }) => status),
+    ['fulfilled', 'rejected'],
+  )
+})
+
+test('telling what can be read only once names no class that the runtime loads when it is named', async (t) => {
+  const { processor } = setUp(t)
+  const named: string[] = []
+  const classes = ['Response', 'ReadableStream'].map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const)
+  t.after(() => {
+    for (const [name, given] of classes) if (given !== undefined) Object.defineProperty(globalThis, name, given)
+  })
+  for (const [name] of classes) {
+    Object.defineProperty(globalThis, name, { configurable: true, get: () => void named.push(name) })
+  }
+  assert.deepEqual(await processor.getCachedData('a', async () => ({ id: 1 })), { id: 1 })
+  assert.deepEqual(named, [])
+})
+
 test('what can be written only, or has no more than a method called pipe, is a value like any other', async (t) => {
   const { processor } = setUp(t)
   for (const [key, value] of [

@@ -4,7 +4,8 @@
  */
 
 const key = 'component:react:item-1'
-const load = async () => 1
+// An object, as most values are.
+const load = async () => ({ id: 1 })
 
 const FIRST_USES = {
   'empty module': async () => import('./empty.mjs'),
