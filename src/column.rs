@@ -59,19 +59,24 @@ impl Column {
     ///
     /// # Errors
     /// When there is no memory for them; it is as long as before then.
-    #[inline(never)]
+    #[inline]
     pub fn extend_to(&mut self, len: usize) -> Result<(), OutOfMemory> {
-        while self.chunks.len() * CHUNK < len {
-            self.chunks.try_reserve(1)?;
-            self.chunks.push(chunk(CHUNK)?.try_into().map_err(|_| OutOfMemory)?);
-        }
-        self.len = self.len.max(len);
-        Ok(())
+        if len > self.len { self.grow(len) } else { Ok(()) }
     }
 
     #[must_use]
     pub fn capacity_bytes(&self) -> usize {
         self.capacity() * size_of::<u64>() + self.chunks.capacity() * size_of::<usize>()
+    }
+
+    #[inline(never)]
+    fn grow(&mut self, len: usize) -> Result<(), OutOfMemory> {
+        while self.chunks.len() * CHUNK < len {
+            self.chunks.try_reserve(1)?;
+            self.chunks.push(chunk(CHUNK)?.try_into().map_err(|_| OutOfMemory)?);
+        }
+        self.len = len;
+        Ok(())
     }
 }
 

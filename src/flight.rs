@@ -25,6 +25,16 @@ struct Chain {
     joinable: u32,
 }
 
+impl Chain {
+    fn of(word: u64) -> Self {
+        Self { newest: FlightId((word >> 32) as u32), joinable: word as u32 }
+    }
+
+    fn to_word(self) -> u64 {
+        u64::from(self.newest.0) << 32 | u64::from(self.joinable)
+    }
+}
+
 /// What a flight is doing while it has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -141,22 +151,21 @@ impl Flights {
         self.parties[batch.0].waiting
     }
 
-    /// The flight a new request for `key` would join.
+    /// The place of `key`, if a flight for it has not ended.
     #[must_use]
-    pub fn joinable(&self, hash: KeyHash, key: &[u8]) -> Option<FlightId> {
-        let chain = self.chain(self.keys.find(hash, key)?);
+    pub fn find(&self, hash: KeyHash, key: &[u8]) -> Option<Slot> {
+        self.keys.find(hash, key)
+    }
+
+    /// The flight a new request for the key at `place` would join.
+    #[must_use]
+    pub fn joinable(&self, place: Slot) -> Option<FlightId> {
+        let chain = self.chain(place);
         (chain.joinable != NONE).then_some(FlightId(chain.joinable))
     }
 
-    /// Whether a flight for `key` has not ended.
-    #[must_use]
-    pub fn has(&self, hash: KeyHash, key: &[u8]) -> bool {
-        self.keys.find(hash, key).is_some()
-    }
-
-    /// Begins a flight; `shared` ones can be joined.
-    pub fn begin(&mut self, hash: KeyHash, key: &[u8], batch: BatchId, shared: bool) -> FlightId {
-        let found = self.keys.find(hash, key);
+    /// Begins a flight for `key`, which is at `found` if it has a place; `shared` ones can be joined.
+    pub fn begin(&mut self, hash: KeyHash, key: &[u8], found: Option<Slot>, batch: BatchId, shared: bool) -> FlightId {
         let older = found.map_or(NONE, |slot| self.chain(slot).newest.0);
         let flight = FlightId(self.flights.insert(Flight {
             stage: Stage::Admitted,
@@ -182,8 +191,8 @@ impl Flights {
             self.flights[older].newer = flight.0;
             return flight;
         }
-        let key = self.keys.insert(hash, key, 0).expect("memory for a key in flight");
-        self.set_chain(key, Chain { newest: flight, joinable });
+        let chain = Chain { newest: flight, joinable };
+        let key = self.keys.insert(hash, key, chain.to_word()).expect("memory for a key in flight");
         self.flights[flight.0].key = key;
         flight
     }
@@ -408,12 +417,11 @@ impl Flights {
     }
 
     fn chain(&self, key: Slot) -> Chain {
-        let word = self.keys.payload(key);
-        Chain { newest: FlightId((word >> 32) as u32), joinable: word as u32 }
+        Chain::of(self.keys.payload(key))
     }
 
-    fn set_chain(&mut self, key: Slot, Chain { newest, joinable }: Chain) {
-        self.keys.set_payload(key, u64::from(newest.0) << 32 | u64::from(joinable));
+    fn set_chain(&mut self, key: Slot, chain: Chain) {
+        self.keys.set_payload(key, chain.to_word());
     }
 
     fn join_no_longer(&mut self, key: Slot) {

@@ -188,7 +188,8 @@ impl Engine {
                 }
             };
             let wish = Wish { index: base + miss.index, ttl, priority: priority.max(inherited) };
-            let joinable = if share { self.flights.joinable(miss.hash, key) } else { None };
+            let place = self.flights.find(miss.hash, key);
+            let joinable = place.filter(|_| share).and_then(|place| self.flights.joinable(place));
             let admission = match joinable {
                 Some(flight) if self.reject_cycle(flight, parent, batch, wish.index) => {
                     self.stats.joined += 1;
@@ -196,7 +197,7 @@ impl Engine {
                 }
                 Some(flight) => self.join(flight, batch, wish),
                 None => {
-                    let flight = self.flights.begin(miss.hash, key, batch, share);
+                    let flight = self.flights.begin(miss.hash, key, place, batch, share);
                     self.flights.wait(flight, batch, wish);
                     self.batch_mut(batch).led += 1;
                     self.stats.led += 1;

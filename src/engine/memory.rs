@@ -26,7 +26,7 @@ impl Engine {
             Foresight::Hit
         } else if self.store.find_stale(hash, key, now, stale).is_some() {
             Foresight::Stale
-        } else if self.flights.joinable(hash, key).is_some() {
+        } else if self.flights.find(hash, key).is_some_and(|place| self.flights.joinable(place).is_some()) {
             Foresight::Join
         } else {
             Foresight::Load
@@ -52,7 +52,7 @@ impl Engine {
     /// Whether `key` is being loaded.
     #[must_use]
     pub fn is_loading(&self, key: &[u8]) -> bool {
-        self.flights.has(self.hasher.hash(key), key)
+        self.flights.find(self.hasher.hash(key), key).is_some()
     }
 
     /// Looks a key up without counting it as a use.

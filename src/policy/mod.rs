@@ -101,11 +101,11 @@ impl Policy {
         let Self { segments, duel, random, .. } = self;
         segments.limit(duel.arm, entries);
         let contest = segments.contest(coming)?;
-        let mut rank = |node| {
+        let rank = |node| {
             let (hash, weight) = entry(Slot(node));
             Rank { count: duel.sketch.counted(hash.0, 0), weight }
         };
-        Some(Slot(segments.loser(contest, rank(contest.0), rank(contest.1), random)))
+        Some(Slot(segments.loser(contest, rank, random)))
     }
 
     pub fn clear(&mut self) {

@@ -91,13 +91,13 @@ impl Segments {
         Some((candidate.unwrap_or(victim), victim))
     }
 
-    /// Who of a contest leaves.
-    #[inline(never)]
-    pub fn loser(&self, (candidate, victim): (u32, u32), one: Rank, other: Rank, random: &mut Random) -> u32 {
+    /// Who of a contest leaves. Asks for ranks only where they decide.
+    pub fn loser(&self, (candidate, victim): (u32, u32), mut rank: impl FnMut(u32) -> Rank, random: &mut Random) -> u32 {
         let admits = match self.arm {
             Arm::Recency => true,
-            Arm::Twice => one.count >= 2,
+            Arm::Twice => rank(candidate).count >= 2,
             Arm::Frequency => {
+                let (one, other) = (rank(candidate), rank(victim));
                 // Uses per weight: what is light may be used less.
                 let per_weight = |one: Rank, other: Rank| u64::from(one.count) * u64::from(other.weight.max(1));
                 per_weight(one, other) > per_weight(other, one) || one.count > SUSPICIOUS && random.unit() < SUSPICIOUS_CHANCE

@@ -53,8 +53,8 @@ impl Shadow {
         let mut node = self.segments.lists.total();
         if node as usize == self.hashes.len() {
             let Some(contest) = self.segments.contest(1) else { return false };
-            let mut rank = |node: u32| Rank { count: sketch.counted(self.hashes[node as usize], 0), weight: 1 };
-            node = self.segments.loser(contest, rank(contest.0), rank(contest.1), random);
+            let rank = |node: u32| Rank { count: sketch.counted(self.hashes[node as usize], 0), weight: 1 };
+            node = self.segments.loser(contest, rank, random);
             self.segments.lists.unlink(node);
             let place = self.find(self.hashes[node as usize]);
             self.chains[place] = self.chains[self.firsts + node as usize];

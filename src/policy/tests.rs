@@ -79,7 +79,7 @@ fn take(list: &mut Vec<u32>, key: u32) -> bool {
 /// Who leaves for one that comes.
 fn leaving(segments: &mut Segments, random: &mut Random, rank: impl Fn(u32) -> Rank) -> u32 {
     let contest = segments.contest(1).expect("somebody");
-    segments.loser(contest, rank(contest.0), rank(contest.1), random)
+    segments.loser(contest, rank, random)
 }
 
 /// [`Segments`] beside the naive one; keys are nodes.
