@@ -13,7 +13,6 @@ import { Changes } from './changes.js'
 import { type Clock, startTimer } from './clock.js'
 import type { Scope } from './context.js'
 import {
-  type Answer,
   type BatchId,
   type CallId,
   type EffectHandler,
@@ -104,8 +103,8 @@ export class Dispatcher implements EffectHandler, CallHost {
   #onIdle: (() => void)[] = []
   #tasks: Task[] = []
   #isRunning = false
-  /** What callbacks have answered and the engine has not been told of. */
-  #answers: Answer[] = []
+  /** What callbacks have answered for, and the engine has not been told of. */
+  #answers: Load[] = []
   #stopTimer: (() => void) | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #lastNow = 0
@@ -263,9 +262,8 @@ export class Dispatcher implements EffectHandler, CallHost {
   /** The callback of `call` has failed for all that it has not answered yet, which is still to be told what becomes of it. */
   failGroup(call: Call, reason: unknown): void {
     if (!isOverload(reason)) return
-    const retryAfterMs = this.#retryAfter(reason)
-    const answer = { call, load: { flight: NONE, settledAt: 0 }, outcome: Outcome.overloaded, number: retryAfterMs }
-    this.#guard(() => this.engine.settle([answer], this.now()))
+    const answer = { flight: NONE, call, outcome: Outcome.overloaded, number: this.#retryAfter(reason), settledAt: 0 }
+    this.#guard(() => this.engine.settle([answer], 0, 1, this.now()))
   }
 
   /** `call` will not be started. That is not tried again: `load` had its chance. */
@@ -291,7 +289,8 @@ export class Dispatcher implements EffectHandler, CallHost {
     const { instance } = engine
     // What is answered is of one instance.
     for (let from = 0; from < answers.length && engine.instance === instance; from += ANSWERS_PER_CROSSING) {
-      this.#guard(() => engine.settle(answers.slice(from, from + ANSWERS_PER_CROSSING), now))
+      const to = Math.min(answers.length, from + ANSWERS_PER_CROSSING)
+      this.#guard(() => engine.settle(answers, from, to, now))
       this.#carryOut()
     }
     this.#runTasks()
@@ -543,8 +542,10 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   /** The engine is told with what else is answered in this turn: one crossing for all. */
   #note(call: Call, load: Load, outcome: number): void {
-    const answer = { call, load, outcome, number: this.#numberOf(load, outcome) }
-    if (this.#answers.push(answer) === 1 && !this.#isRunning) void TURN.then(this.#endTurn)
+    load.call = call
+    load.outcome = outcome
+    load.number = this.#numberOf(load, outcome)
+    if (this.#answers.push(load) === 1 && !this.#isRunning) void TURN.then(this.#endTurn)
   }
 
   readonly #endTurn = (): void => this.tellAnswers()

@@ -1,13 +1,13 @@
 /** The wrapper's side of a flight: the callback that answers it, and the answer. */
 
 import type { Scope } from './context.js'
-import type { FlightId, Gate } from './engine/engine.js'
+import { type Answer, type CallId, type FlightId, type Gate, NO_CALL } from './engine/engine.js'
 import type { ResolvedBatchOptions } from './options/resolve.js'
 import type { BatchRequest, BatchSource } from './types.js'
 
 const NO_GATES: readonly Gate[] = []
 
-export class Load {
+export class Load implements Answer {
   readonly flight: FlightId
   readonly key: string
   readonly request: BatchRequest<unknown>
@@ -31,6 +31,10 @@ export class Load {
   source: BatchSource = 'fetch'
   /** How often a callback was called for it. */
   attempts = 0
+  /** Which call has answered, and how: what the engine is to be told. */
+  call: CallId = NO_CALL
+  outcome = 0
+  number = 0
   /** When it had its answer, on the processor's clock; `undefined` before. (A number there would have a box of its own.) */
   settledAt: number | undefined = undefined
   /** How many requests have had its answer. */

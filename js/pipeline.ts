@@ -142,12 +142,13 @@ export class Pipeline implements ResultListener {
       const found: Crossing = (base === 0 && crossing) || cross(engine, keys, base, options, startedAt)
       size = found.size
       const { words, values } = engine
-      const missing: number[] = []
+      const missing: number[] = new Array(found.missed)
+      let missed = 0
       for (let at = 0; at < size; at++) {
         const word = readMemory ? (words[at] as number) : MISS
         const index = base + at
         if (word === MISS) {
-          missing.push(index)
+          missing[missed++] = index
           continue
         }
         const value = values[word & SLOT_MASK]
@@ -305,7 +306,7 @@ export class Pipeline implements ResultListener {
 
   /** Hands over to the scheduler what nobody has. */
   #call(batch: Batch, missing: readonly Load[]): void {
-    const live = missing.filter((load) => load.isLive)
+    const live = missing.every(isLive) ? missing : missing.filter(isLive)
     if (live.length === 0) return
     const { options } = batch
     const { dispatcher } = this
@@ -375,4 +376,8 @@ export class Pipeline implements ResultListener {
       }
     })
   }
+}
+
+function isLive(load: Load): boolean {
+  return load.isLive
 }

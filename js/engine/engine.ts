@@ -85,14 +85,16 @@ export interface BatchTerms {
   readonly onOrphan: 'abort' | 'finish'
 }
 
-/** How `call` ended for `load`. */
+/** How a call has ended for a flight. */
 export interface Answer {
+  readonly flight: FlightId
   readonly call: CallId
-  readonly load: { readonly flight: FlightId; settledAt: number | undefined }
   /** One of `Outcome`. */
   readonly outcome: number
   /** A value's weight, or of a failure, in how many milliseconds it may be tried again. */
   readonly number: number
+  /** When the engine was told. */
+  settledAt: number | undefined
 }
 
 /** Carries effects out; a call is known by its place and generation. Called while no call of the core is under way; must not call the engine itself, only note what to do next. */
@@ -157,7 +159,8 @@ export const NO_STATS = {
 
 export type EngineStats = Readonly<typeof NO_STATS>
 
-const NO_CALL: CallId = { place: NONE, generation: 0, instance: 0 }
+/** No call has this id. */
+export const NO_CALL: CallId = { place: NONE, generation: 0, instance: 0 }
 /** Offset of the deadline in the mail, in bytes. */
 const MAIL_DEADLINE_AT = 8
 /** Offset of where the regions are in the mail, in bytes. */
@@ -326,19 +329,20 @@ export class Engine {
   }
 
   /**
-   * How calls ended for flights. `Outcome.overloaded` for the flight `NONE`: the call has failed so, and what becomes of its flights is still to be
-   * told.
+   * How calls ended for flights, in the answers before `to` from `from` on. `Outcome.overloaded` for the flight `NONE`: the call has failed so, and what
+   * becomes of its flights is still to be told.
    */
-  settle(answers: readonly Answer[], now: number): void {
-    const count = answers.length
+  settle(answers: readonly Answer[], from: number, to: number, now: number): void {
+    const count = to - from
     this.begin(count * 2)
     const { words, floats } = this
     for (let at = 0; at < count; at++) {
-      const { call, load, outcome, number } = answers[at] as Answer
-      load.settledAt = now
+      const answer = answers[from + at] as Answer
+      const { flight, call, outcome, number } = answer
+      answer.settledAt = now
       words[4 * at] = call.place
       words[4 * at + 1] = call.generation
-      words[4 * at + 2] = load.flight
+      words[4 * at + 2] = flight
       words[4 * at + 3] = outcome
       floats[at] = number
     }
