@@ -120,7 +120,7 @@ const SMALL: [&str; 5] = [
     "-Cpanic=immediate-abort",
     "-Zlocation-detail=none",
     "-Zinline-mir=yes",
-    "-Cllvm-args=-inline-threshold=25",
+    "-Cllvm-args=-inline-threshold=100",
 ];
 
 /// Flags that make the wasm small, and make paths those of no machine, in the encoding of `CARGO_ENCODED_RUSTFLAGS`.
