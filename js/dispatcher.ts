@@ -6,6 +6,7 @@
  * callbacks that answer at once cannot overflow the stack, and the engine is never entered from within itself.
  */
 
+import { Answers } from './answers.js'
 import type { Batch } from './batch.js'
 import { Breakers } from './breaker.js'
 import { type Call, type CallHost, GroupCall, type NestedCalls, SingleCall, UnstartedCall } from './call.js'
@@ -21,7 +22,6 @@ import {
   type FlightId,
   NONE,
   Outcome,
-  OVERLOADED,
 } from './engine/engine.js'
 import { measure } from './engine/keys.js'
 import {
@@ -32,13 +32,13 @@ import {
   QueueTimeoutError,
   RateLimitedError,
 } from './errors.js'
-import { type Events, ignore } from './events.js'
+import type { Events } from './events.js'
 import { Failure } from './failure.js'
 import { isolate } from './isolation.js'
 import { Lifetime } from './lifetime.js'
 import type { Load } from './load.js'
 import type { ResolvedConfig } from './options/resolve.js'
-import { isOverload, readRetryAfter } from './overload.js'
+import { isOverload } from './overload.js'
 import type { PlainFlight } from './plain.js'
 import type { ProcessorEvents } from './types.js'
 import { estimateWeight, isInstance, nameUnshareable } from './values.js'
@@ -103,8 +103,7 @@ export class Dispatcher implements EffectHandler, CallHost {
   #onIdle: (() => void)[] = []
   #tasks: Task[] = []
   #isRunning = false
-  /** What callbacks have answered for, and the engine has not been told of. */
-  #answers: Load[] = []
+  readonly #answers: Answers
   #stopTimer: (() => void) | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #lastNow = 0
@@ -119,6 +118,7 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.#countsWeight = config.maxWeight !== Number.POSITIVE_INFINITY
     this.#keyBytesMax = config.maxKeyBytes
     this.#listener = listener
+    this.#answers = new Answers(config.clock, (value, given) => this.weigh(value, given))
     this.breakers = new Breakers(
       config.groupBreaker,
       () => this.now(),
@@ -251,27 +251,30 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   /** A callback has answered for `load`, as part of `call`. */
   succeed(call: Call, load: Load, value: unknown): void {
-    if (this.#settleable(call, load)) this.#note(call, load, this.#noteValue(load, value))
+    if (!this.#settleable(call, load)) return
+    this.#answers.addValue(call, load, value)
+    this.#tellInTurn()
   }
 
   /** A callback has failed for `load`, as part of `call`. */
   fail(call: Call, load: Load, reason: unknown): void {
-    if (this.#settleable(call, load)) this.#note(call, load, this.#noteFailure(load, reason))
+    if (!this.#settleable(call, load)) return
+    this.#answers.addFailure(call, load, reason)
+    this.#tellInTurn()
   }
 
   /** The callback of `call` has failed for all that it has not answered yet, which is still to be told what becomes of it. */
   failGroup(call: Call, reason: unknown): void {
     if (!isOverload(reason)) return
-    const answer = { flight: NONE, call, outcome: Outcome.overloaded, number: this.#retryAfter(reason), settledAt: 0 }
+    const answer = { flight: NONE, call, outcome: Outcome.overloaded, number: this.#answers.retryAfter(reason), settledAt: 0 }
     this.#guard(() => this.engine.settle([answer], 0, 1, this.now()))
   }
 
-  /** `call` will not be started. That is not tried again: `load` had its chance. */
+  /** `call` will not be started. */
   refuseCall(call: Call, load: Load, reason: Error): void {
     if (!this.#settleable(call, load)) return
-    load.error = reason
-    load.failed = true
-    this.#note(call, load, Outcome.failed)
+    this.#answers.addRefusal(call, load, reason)
+    this.#tellInTurn()
   }
 
   /** Whether callbacks have answered what the engine has not been told of. */
@@ -281,9 +284,8 @@ export class Dispatcher implements EffectHandler, CallHost {
 
   /** Tells the engine what callbacks have answered since it was told last. */
   tellAnswers(): void {
-    const answers = this.#answers
-    if (answers.length === 0) return
-    this.#answers = []
+    if (this.#answers.length === 0) return
+    const answers = this.#answers.take()
     const now = this.now()
     const { engine } = this
     const { instance } = engine
@@ -540,47 +542,12 @@ export class Dispatcher implements EffectHandler, CallHost {
     return load.isLive && !this.engine.isLost && this.#calls[call.place] === call
   }
 
-  /** The engine is told with what else is answered in this turn: one crossing for all. */
-  #note(call: Call, load: Load, outcome: number): void {
-    load.call = call
-    load.outcome = outcome
-    load.number = this.#numberOf(load, outcome)
-    if (this.#answers.push(load) === 1 && !this.#isRunning) void TURN.then(this.#endTurn)
+  /** The engine is told with what else is answered in this turn. */
+  #tellInTurn(): void {
+    if (this.#answers.length === 1 && !this.#isRunning) void TURN.then(this.#endTurn)
   }
 
   readonly #endTurn = (): void => this.tellAnswers()
-
-  /** Notes what `load` was answered. Answers the outcome. */
-  #noteValue(load: Load, value: unknown): number {
-    try {
-      // Not what the callback may go on changing.
-      load.value = load.options.isolation === 'clone' ? isolate(value, 'clone') : value
-    } catch (error) {
-      return this.#noteFailure(load, error)
-    }
-    load.failed = false
-    load.unshareable = nameUnshareable(value)
-    if (value === null) return Outcome.null
-    return value === undefined || load.unshareable !== undefined ? Outcome.unstored : Outcome.value
-  }
-
-  /** Notes what `load` failed with. Answers the outcome. */
-  #noteFailure(load: Load, reason: unknown): number {
-    load.error = reason
-    load.failed = true
-    const { retry } = load.options
-    const outcome = load.attempts < retry.attempts && isRetryable(retry.retryable, reason) ? Outcome.retryable : Outcome.failed
-    return isOverload(reason) ? outcome + OVERLOADED : outcome
-  }
-
-  /** What the engine wants to know besides: a value's weight, or how long the source asks to be left alone. */
-  #numberOf(load: Load, outcome: number): number {
-    return outcome < Outcome.failed ? this.weigh(load.value, load.weight) : this.#retryAfter(load.error)
-  }
-
-  #retryAfter(reason: unknown): number {
-    return readRetryAfter(reason, this.#clock.wallNow()) ?? 0
-  }
 
   /** Runs what is to be run, and what that sets off, until nothing is left. What a task throws is a bug of ours, and keeps no other from running. */
   #runTasks(): void {
@@ -663,7 +630,7 @@ export class Dispatcher implements EffectHandler, CallHost {
     this.#loads = []
     this.#batches = []
     this.#calls = []
-    this.#answers = []
+    this.#answers.take()
     this.#openBatches = 0
     this.#becomeIdle()
     this.#disarm()
@@ -677,14 +644,4 @@ export class Dispatcher implements EffectHandler, CallHost {
 export function abandoned(): DOMException | Error {
   const message = 'nobody waits for this load any longer'
   return typeof DOMException === 'function' ? new DOMException(message, 'AbortError') : new Error(message)
-}
-
-function isRetryable(retryable: (error: unknown) => boolean, reason: unknown): boolean {
-  try {
-    const answer: unknown = retryable(reason)
-    ignore(answer)
-    return answer === true
-  } catch {
-    return false
-  }
 }

@@ -1,7 +1,7 @@
-/** Frames around bytes, sealed and verified in the wasm of bytes/. Compiled on first use; where there is no WebAssembly, each use throws. */
+/** Frames around bytes, sealed and verified in the wasm of bytes/. */
 
 import { compile } from '#bytes-wasm'
-import { WasmUnavailableError } from '../errors.js'
+import { lazily } from '../small-wasm.js'
 
 /** What a frame is worth. `Verdict` in bytes/src/frame.rs. */
 export const Verdict = { whole: 0, corrupt: 1, otherVersion: 2 } as const
@@ -21,31 +21,15 @@ const BUFFER_BYTES = 64 * 1024
 export const HEAD = 48
 const SUMMED_FROM = 16
 
-interface Instance {
-  readonly wasm: Exports
-  // The memory does not grow, so that views stay good.
-  readonly buffer: Uint8Array
-  readonly head: Uint8Array
-}
-
-let made: Instance | undefined
-
-function instance(): Instance {
-  try {
-    if (made === undefined) {
-      const wasm = new WebAssembly.Instance(compile()).exports as unknown as Exports
-      const { buffer } = wasm.memory
-      made = {
-        wasm,
-        buffer: new Uint8Array(buffer, wasm.buffer(), BUFFER_BYTES),
-        head: new Uint8Array(buffer, wasm.head(), HEAD),
-      }
-    }
-    return made
-  } catch (error) {
-    throw new WasmUnavailableError(error)
+// The memory does not grow, so that views stay good.
+const instance = /* @__PURE__ */ lazily(compile, (wasm: Exports) => {
+  const { buffer } = wasm.memory
+  return {
+    wasm,
+    buffer: new Uint8Array(buffer, wasm.buffer(), BUFFER_BYTES),
+    head: new Uint8Array(buffer, wasm.head(), HEAD),
   }
-}
+})
 
 /** Writes what a frame begins with, by what is in the rest of it. */
 export function sealFrame(frame: Uint8Array): void {

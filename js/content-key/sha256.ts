@@ -1,7 +1,7 @@
-/** SHA-256 in pieces, in the wasm of bytes/. Compiled on first use; where there is no WebAssembly, each use throws. */
+/** SHA-256 in pieces, in the wasm of bytes/. */
 
 import { compile } from '#sha256-wasm'
-import { WasmUnavailableError } from '../errors.js'
+import { lazily } from '../small-wasm.js'
 
 interface Exports {
   readonly memory: WebAssembly.Memory
@@ -16,30 +16,13 @@ const BUFFER_BYTES = 64 * 1024
 /** The size of `Sha256` in bytes/src/sha256.rs. */
 const STATE_BYTES = 40
 
-interface Instance {
-  readonly wasm: Exports
-  // The memory does not grow, so that views stay good.
-  readonly buffer: Uint8Array
-  readonly state: Uint8Array
-  /** The state of a digest of nothing. */
-  readonly fresh: Uint8Array
-}
-
-let made: Instance | undefined
-
-function instance(): Instance {
-  try {
-    if (made === undefined) {
-      const wasm = new WebAssembly.Instance(compile()).exports as unknown as Exports
-      const { buffer } = wasm.memory
-      const state = new Uint8Array(buffer, wasm.sha256(), STATE_BYTES)
-      made = { wasm, buffer: new Uint8Array(buffer, wasm.buffer(), BUFFER_BYTES), state, fresh: state.slice() }
-    }
-    return made
-  } catch (error) {
-    throw new WasmUnavailableError(error)
-  }
-}
+// The memory does not grow, so that views stay good.
+const instance = /* @__PURE__ */ lazily(compile, (wasm: Exports) => {
+  const { buffer } = wasm.memory
+  const state = new Uint8Array(buffer, wasm.sha256(), STATE_BYTES)
+  // `fresh` is the state of a digest of nothing.
+  return { wasm, buffer: new Uint8Array(buffer, wasm.buffer(), BUFFER_BYTES), state, fresh: state.slice() }
+})
 
 /** SHA-256 of bytes that come in pieces. Any number of these can be under way. */
 export class Sha256 {
