@@ -11,6 +11,7 @@ export const SECTIONS: Readonly<Record<string, () => Promise<Section>>> = {
   cold: async () => (await import('./cold.ts')).cold,
   duplicates: async () => (await import('./cold.ts')).duplicates,
   bulk: async () => (await import('./bulk.ts')).bulk,
+  floors: async () => (await import('./floors.ts')).floors,
   hits: async () => (await import('./hits.ts')).hits,
   directory: async () => (await import('./directory.ts')).directory,
   memory: async () => (await import('./memory.ts')).memory,

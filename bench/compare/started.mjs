@@ -1,8 +1,9 @@
 /**
- * Prints how long a module takes until its first answer, in ms: `started.mjs <name>`. Plain JavaScript, and nothing imported before the clock
+ * Prints how long a module takes until its first answer, in ms: `started.mjs <name> <file>`. Plain JavaScript, and nothing imported before the clock
  * starts, as in a program that imports it first.
  */
 
+const [, , name, unused] = process.argv
 const key = 'component:react:item-1'
 // An object, as most values are.
 const load = async () => ({ id: 1 })
@@ -10,6 +11,11 @@ const load = async () => ({ id: 1 })
 const FIRST_USES = {
   'empty module': async () => import('./empty.mjs'),
   sluice: async () => (await import('../../dist/index.node.js')).getCachedDataBatch([{ key, fetchFunction: load }]),
+  // An engine, and nothing asked of it but whether it has a key.
+  'sluice, instantiated': async () => new (await import('../../dist/index.node.js')).BatchProcessor().memory.has(key),
+  'sluice, imported': async () => import('../../dist/index.node.js'),
+  // Its text as the body of a function that nobody calls: what reading it takes.
+  'sluice, nothing of it run': async () => import(unused),
   'lru-cache': async () => {
     const { LRUCache } = await import('lru-cache')
     return new LRUCache({ max: 10_000, ttl: 3_600_000, fetchMethod: load }).fetch(key)
@@ -54,7 +60,6 @@ const FIRST_USES = {
   },
 }
 
-const [, , name] = process.argv
 if (name === undefined) {
   console.log(JSON.stringify(Object.keys(FIRST_USES)))
 } else {
