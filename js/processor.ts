@@ -13,7 +13,8 @@ import { MemoryCache, verifyEntries, verifyKeys } from './memory.js'
 import { BatchPerformanceMonitor } from './monitor.js'
 import { aDuration, aFunction, isObject, oneOf, verify } from './options/checks.js'
 import { LOAD_MANY_OPTIONS, LOADER_OPTIONS } from './options/declarations.js'
-import { readOptions, resolveBatchOptions, resolveConfig, splitSingle } from './options/resolve.js'
+import { BatchOptionsResolver } from './options/recall.js'
+import { readOptions, resolveConfig, splitSingle } from './options/resolve.js'
 import { aStorage } from './options/storage.js'
 import { Pipeline } from './pipeline.js'
 import type { TierFailure } from './storage/tiers.js'
@@ -79,6 +80,7 @@ export class BatchProcessor {
   readonly monitor: BatchPerformanceMonitor = new BatchPerformanceMonitor()
   readonly #events = new Events()
   readonly #pipeline: Pipeline
+  readonly #options: BatchOptionsResolver
   #storage: StorageInput | undefined
   #closing: Promise<void> | undefined
 
@@ -93,6 +95,7 @@ export class BatchProcessor {
       loadMany: (caller, keys, bulkLoader, options) => this.#loadMany(keys, bulkLoader, options, caller),
     }
     this.#pipeline = new Pipeline(resolved, this.monitor, this.#events, nested)
+    this.#options = new BatchOptionsResolver(resolved)
     this.#storage = resolved.storage
     this.memory = new MemoryCache(this.#pipeline.dispatcher)
   }
@@ -476,7 +479,7 @@ export class BatchProcessor {
 
   #resolve<T>(options: BatchOptions<T> | undefined): Options {
     this.#ensureOpen()
-    return resolveBatchOptions(options, this.#pipeline.config) as never
+    return this.#options.resolve(options)
   }
 
   /** Tells `onProgress` of each answer, when nothing else is under way. */

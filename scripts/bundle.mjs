@@ -114,6 +114,8 @@ async function minified(text, internal) {
   const { code } = await minify(text, {
     module: true,
     ecma: 2020,
+    // Lines instead of semicolons: of an error that nobody catches, Node shows the line it comes from, which would be all of the file.
+    format: { semicolons: false },
     // A sequence is a character shorter than its statements, and longer for gzip: 50 bytes.
     compress: { ...keep, sequences: false, passes: 3 },
     mangle: { ...keep, toplevel: true, properties: internal.length > 0 && { regex: new RegExp(`^(?:${internal.join('|')})$`) } },

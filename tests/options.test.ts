@@ -46,6 +46,41 @@ describe('options of every make', () => {
     assert.deepEqual(reads.sort(), ['fetchTimeoutMs', 'maxConcurrency'])
   })
 
+  test('from call to call: what was said the last time says nothing for this one', async (t) => {
+    const { processor, source } = setUp(t)
+    const retry = { attempts: 1, backoffMs: 0, jitter: 0 }
+    const options: BatchOptions<unknown> = { maxConcurrency: 2 }
+    let batch = 0
+    const started = async (given: BatchOptions<unknown> | undefined): Promise<number> => {
+      const before = source.calls.length
+      batch++
+      const asked = processor.getCachedDataBatch(
+        source.requests(...['a', 'b', 'c', 'd', 'e', 'f'].map((key) => `${key}${batch}`)),
+        given,
+      )
+      const taken = source.calls.length - before
+      while (source.calls.some(({ isAnswered }) => !isAnswered)) {
+        source.finish()
+        await drained()
+      }
+      await asked
+      return taken
+    }
+    assert.equal(await started(options), 2)
+    assert.equal(await started({ maxConcurrency: 2 }), 2)
+    assert.equal(await started(Object.assign(options, { maxConcurrency: 3 })), 3)
+    assert.equal(await started({}), 5)
+    assert.equal(await started({ maxConcurrency: 3 }), 3)
+    assert.equal(await started(undefined), 5)
+    assert.equal(await started({ maxConcurrency: 3, retry }), 3)
+    // In place, where it cannot be seen.
+    retry.attempts = -1
+    await assert.rejects(started({ maxConcurrency: 3, retry }), /options\.retry: expected attempts to be an integer/)
+    await assert.rejects(started({ maxConcurency: 3 } as never), /expected no option of this name/)
+    await assert.rejects(started({ maxConcurency: 3 } as never), /expected no option of this name/)
+    assert.equal(await started({ maxConcurrency: 3 }), 3)
+  })
+
   test('what somebody put on Object.prototype is no option', async (t) => {
     const polluted = Object.prototype as Record<string, unknown>
     try {

@@ -35,6 +35,19 @@ describe('the package', () => {
     )
   })
 
+  for (const [type, load] of [
+    ['module', `import { getCachedDataBatch } from 'sluice'`],
+    ['commonjs', `const { getCachedDataBatch } = require('sluice')`],
+  ] as const) {
+    test(`of an error that nobody catches, a few lines are shown, and not the whole file (${type})`, async () => {
+      const program = `${load}\ngetCachedDataBatch([{ key: 5, fetchFunction: () => 1 }])`
+      const ended = promisify(execFile)(process.execPath, [`--input-type=${type}`, '--eval', program], { cwd: root })
+      const { stderr } = await ended.catch((error: { stderr: string }) => error)
+      assert.match(stderr, /InvalidTypeError: requests\[0\]\.key: expected a string, received 5 \(number\)/)
+      assert.ok(stderr.length < 5_000, `${stderr.length} characters`)
+    })
+  }
+
   for (const [name, built] of [
     ['an ES module', esm],
     ['CommonJS', cjs],
