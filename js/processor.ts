@@ -219,9 +219,8 @@ export class BatchProcessor {
   }
 
   /** The value of `key` from memory or a tier, `undefined` if neither has it. Fetches nothing. */
-  async get<T = unknown>(key: string): Promise<T | undefined> {
-    const [value] = await this.mget<T>([key])
-    return value
+  get<T = unknown>(key: string): Promise<T | undefined> {
+    return this.#read([key], ({ results }) => results[0] as T | undefined, oneOfHits)
   }
 
   /** Whether memory or a tier has `key`. */
@@ -231,15 +230,8 @@ export class BatchProcessor {
   }
 
   /** The values in the order of `keys`, `undefined` where neither memory nor a tier has one. Fetches nothing. */
-  async mget<T = unknown>(keys: readonly string[]): Promise<(T | undefined)[]> {
-    verifyKeys(keys)
-    const requests = keys.map((key) => ({ key, fetchFunction: fetchNothing as () => T }))
-    return this.#run(
-      requests,
-      { cache: 'only-if-cached', groupingStrategy: 'none' },
-      ({ results }) => Array.from(results) as T[],
-      allOfHits,
-    )
+  mget<T = unknown>(keys: readonly string[]): Promise<(T | undefined)[]> {
+    return this.#read(keys, ({ results }) => Array.from(results) as T[], allOfHits)
   }
 
   /** Keeps a value in memory and all tiers; loads in flight will not overwrite it. `undefined` and a `ttl` of 0 remove what there is. */
@@ -387,6 +379,21 @@ export class BatchProcessor {
     dispatcher.close()
     await tiers.close()
     dispatcher.end()
+  }
+
+  /** Gets what there is, and fetches nothing. */
+  #read<R>(
+    keys: readonly string[],
+    fromBatch: (batch: Batch) => R,
+    fromHits: (values: unknown[], keys: readonly string[]) => R,
+  ): Promise<R> {
+    try {
+      verifyKeys(keys)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    const requests = keys.map((key) => ({ key, fetchFunction: fetchNothing }))
+    return this.#run<unknown, R>(requests, { cache: 'only-if-cached', groupingStrategy: 'none' }, fromBatch, fromHits)
   }
 
   #batch<T>(requests: readonly BatchRequest<T>[], options: BatchOptions<T> | undefined, caller?: Caller): Promise<T[]> {
