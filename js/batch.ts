@@ -36,7 +36,8 @@ export class Batch {
   /** By position; `undefined` where the request failed. */
   readonly results: unknown[]
   readonly counts: BatchCounts = { hits: 0, stale: 0, led: 0, joined: 0, deduplicated: 0, groups: 0 }
-  readonly #tierHits = new Map<string, number>()
+  /** Made when there is one. */
+  #tierHits: Map<string, number> | undefined
   /** When each request that waited had its answer: in order, as answers come. */
   readonly #answeredAt: number[] = []
   #retries = 0
@@ -51,7 +52,8 @@ export class Batch {
   /** By position; nothing for what was in memory. */
   readonly #loads: (Load | undefined)[]
   readonly #sources: (BatchSource | undefined)[]
-  readonly #reasons = new Map<number, unknown>()
+  /** Made when there is one. */
+  #reasons: Map<number, unknown> | undefined
   #completed = 0
 
   constructor(
@@ -84,7 +86,10 @@ export class Batch {
     if (load.delivered++ > 0 && load.unshareable !== undefined) {
       return this.reject(index, new UnshareableValueError(load.key, load.unshareable), 'joined')
     }
-    if (led && load.tierIndex >= 0) this.#tierHits.set(load.source, (this.#tierHits.get(load.source) ?? 0) + 1)
+    if (led && load.tierIndex >= 0) {
+      this.#tierHits ??= new Map()
+      this.#tierHits.set(load.source, (this.#tierHits.get(load.source) ?? 0) + 1)
+    }
     return this.accept(index, load.value, led ? load.source : 'joined')
   }
 
@@ -109,6 +114,7 @@ export class Batch {
   /** The request at `index` failed. */
   reject(index: number, reason: unknown, source: BatchSource): false {
     this.failures++
+    this.#reasons ??= new Map()
     this.#reasons.set(index, reason)
     this.#sources[index] = source
     this.#answered(index)
@@ -131,7 +137,7 @@ export class Batch {
     const source = this.#sources[index] ?? 'memory'
     const ms = Math.max(0, (load?.settledAt ?? this.startedAt) - this.startedAt)
     const base = { index, key: this.keys[index] as string, source, ms, attempts: load?.attempts ?? 0 }
-    if (this.#reasons.has(index)) return { ...base, status: 'rejected', reason: this.#reasons.get(index) }
+    if (this.#reasons?.has(index)) return { ...base, status: 'rejected', reason: this.#reasons.get(index) }
     return { ...base, status: 'fulfilled', value: this.results[index] as T }
   }
 
@@ -155,7 +161,7 @@ export class Batch {
 
   /** The first failure there was. */
   get firstReason(): unknown {
-    return this.#reasons.values().next().value
+    return this.#reasons?.values().next().value
   }
 
   /** The results, or the error that has them all. */
@@ -184,7 +190,7 @@ export class Batch {
       latencyP50: this.#latency(0.5),
       latencyP95: this.#latency(0.95),
       latencyP99: this.#latency(0.99),
-      tierHits: Object.fromEntries(this.#tierHits),
+      tierHits: Object.fromEntries(this.#tierHits ?? []),
     }
   }
 

@@ -389,11 +389,11 @@ export class BatchProcessor {
   ): Promise<R> {
     try {
       verifyKeys(keys)
+      const requests = keys.map((key) => ({ key, fetchFunction: fetchNothing }))
+      return this.#run<unknown, R>(requests, { cache: 'only-if-cached', groupingStrategy: 'none' }, fromBatch, fromHits)
     } catch (error) {
       return Promise.reject(error)
     }
-    const requests = keys.map((key) => ({ key, fetchFunction: fetchNothing }))
-    return this.#run<unknown, R>(requests, { cache: 'only-if-cached', groupingStrategy: 'none' }, fromBatch, fromHits)
   }
 
   #batch<T>(requests: readonly BatchRequest<T>[], options: BatchOptions<T> | undefined, caller?: Caller): Promise<T[]> {

@@ -26,12 +26,12 @@ export function nameUnshareable(value: unknown): string | undefined {
 }
 
 function nameOf(value: object): string | undefined {
-  // By what they say they are: of whatever realm or library, and without asking for classes that Node loads, for 25 ms, when they are named.
-  const tag = (value as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag]
-  if (tag === 'Response' || tag === 'ReadableStream') return tag
-  // A Node stream of any version: readable, and with the method that only streams have.
-  const stream = value as { pipe?: unknown; read?: unknown; readable?: unknown }
-  return typeof stream.pipe === 'function' && typeof stream.read === 'function' ? 'readable stream' : undefined
+  // By what they have: of whatever library, version and platform. Naming their classes would make Node load them (docs/decisions.md).
+  const { bodyUsed, status, text, getReader, tee, pipe, read } = value as Readonly<Record<string, unknown>>
+  if (typeof bodyUsed === 'boolean' && typeof status === 'number' && typeof text === 'function') return 'Response'
+  if (typeof getReader === 'function' && typeof tee === 'function') return 'ReadableStream'
+  // A Node stream: readable, and with the method that only streams have.
+  return typeof pipe === 'function' && typeof read === 'function' ? 'readable stream' : undefined
 }
 
 /**

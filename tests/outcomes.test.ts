@@ -2,7 +2,9 @@ import './support/strict.js'
 import assert from 'node:assert/strict'
 import { Readable, Writable } from 'node:stream'
 import { describe, test } from 'node:test'
-import { type BatchError, type FetchContext, SluiceError } from '../js/index.js'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { type BatchError, type BatchRequest, type FetchContext, SluiceError } from '../js/index.js'
 import { reasonOf, reasonsOf, setUp } from './support/set-up.js'
 import { Deferred, ready, unwanted } from './support/source.js'
 
@@ -191,19 +193,40 @@ describe('a value that can be read only once', () => {
   }
 })
 
-test('a response of another library can be read only once, too', async (t) => {
-  class Response {
+describe('what is of another library, or an old platform, and names itself otherwise', () => {
+  class Reply {
+    readonly bodyUsed = false
+    readonly status = 200
+    text(): string {
+      return 'body'
+    }
+  }
+  class Flow {
+    getReader(): void {}
+    tee(): void {}
+  }
+  class Tagged {
     get [Symbol.toStringTag](): string {
       return 'Response'
     }
   }
-  const { processor, source } = setUp(t)
-  const asked = processor.getCachedDataBatchSettled(source.requests('a', 'a'))
-  source.call(0).resolve(new Response())
-  assert.deepEqual(
-    (await asked).map(({ status }) => status),
-    ['fulfilled', 'rejected'],
-  )
+  for (const [what, make, isShared] of [
+    ['a response can be read once', () => new Reply(), false],
+    ['a stream can be read once', () => new Flow(), false],
+    ['what was a response once, and is plain data, can be shared', () => ({ bodyUsed: true, status: 200, text: 'body' }), true],
+    ['what is called Response, and is none, can be shared', () => new Tagged(), true],
+  ] as const) {
+    test(what, async (t) => {
+      const { processor, source } = setUp(t)
+      const asked = processor.getCachedDataBatchSettled(source.requests('a', 'a'))
+      source.call(0).resolve(make())
+      assert.deepEqual(
+        (await asked).map(({ status }) => status),
+        ['fulfilled', isShared ? 'fulfilled' : 'rejected'],
+      )
+      assert.equal(processor.memory.has('a'), isShared)
+    })
+  }
 })
 
 test('telling what can be read only once names no class that the runtime loads when it is named', async (t) => {
@@ -230,6 +253,30 @@ test('what can be written only, or has no more than a method called pipe, is a v
     assert.deepEqual(await processor.getCachedDataBatch<unknown>([ready(key, value), ready(key, value)]), [value, value])
     assert.equal(processor.memory.get(key), value)
   }
+})
+
+test('a callback that has answered is let go of, while its batch goes on', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  const { processor } = setUp(t)
+  const signals: WeakRef<AbortSignal>[] = []
+  let release = (): void => {}
+  const slow = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const keys = Array.from({ length: 100 }, (_, at) => `key ${at}`)
+  const requests: BatchRequest<unknown>[] = keys.map((key) => ({
+    key,
+    fetchFunction: async ({ signal }) => void signals.push(new WeakRef(signal)),
+  }))
+  const asked = processor.getCachedDataBatch([...requests, { key: 'slow', fetchFunction: () => slow }], { maxConcurrency: 10 })
+  for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate)
+  gc()
+  assert.equal(signals.length, 100)
+  // Of the last one, a register may hold something.
+  assert.ok(signals.filter((signal) => signal.deref() !== undefined).length <= 1)
+  release()
+  await asked
 })
 
 describe('the context of a fetchFunction', () => {

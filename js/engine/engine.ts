@@ -85,10 +85,11 @@ export interface BatchTerms {
   readonly onOrphan: 'abort' | 'finish'
 }
 
-/** How a call has ended for a flight. */
+/** How a call has ended for a flight: what the engine is told of it, once it has. */
 export interface Answer {
   readonly flight: FlightId
-  readonly call: CallId
+  /** Let go of when it has been told: who has the answer does not keep the call alive. */
+  call: CallId
   /** One of `Outcome`. */
   readonly outcome: number
   /** A value's weight, or of a failure, in how many milliseconds it may be tried again. */
@@ -339,6 +340,7 @@ export class Engine {
     for (let at = 0; at < count; at++) {
       const answer = answers[from + at] as Answer
       const { flight, call, outcome, number } = answer
+      answer.call = NO_CALL
       answer.settledAt = now
       words[4 * at] = call.place
       words[4 * at + 1] = call.generation
