@@ -1,12 +1,15 @@
 /**
- * What is left of the work when nothing is looked up, shared, limited or timed: nobody who offers what ours offers gets below it. Each floor beside
- * ours, in the same rounds, so that it has the same machine, and the same `AsyncLocalStorage`, which on Node 20 and 22 makes every promise dearer.
+ * What is left of the work when nothing is looked up, shared, limited or timed: below this gets nobody who hands keys over to wasm, calls callbacks each in
+ * an async context of its own, or answers each key by a promise. Not a floor for whoever does not: a `Map` compares pointers.
+ *
+ * Each beside ours, in the same rounds, so that it has the same machine, and the same `AsyncLocalStorage`, which on Node 20 and 22 makes every
+ * promise dearer.
  */
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type Contender, interleave, type Plan } from '../harness.ts'
 import { BatchProcessor } from '../sluice.ts'
-import { Corpus, type Input, ROOMY } from './corpus.ts'
+import { Corpus, type Input, ROOMY, verify } from './corpus.ts'
 import type { Kind } from './keys.ts'
 import { type Batch, fetch, type Request, sluice, type Value } from './rivals.ts'
 import { type Extent, HOW, type Report, type Row, rounds, rowOf } from './section.ts'
@@ -19,9 +22,11 @@ const LIMIT = 10
 const encoder = new TextEncoder()
 /** Room for the keys of a batch. */
 const bytes = new Uint8Array(2 ** 20)
+/** What a floor answers with. */
+const NO_VALUE = Symbol('no value')
 
 const NOTES = [
-  'Warm: requests are read, their keys joined and encoded, and an array of results is made, for a promise. Cold: callbacks are called ten at a time, each in an async context of its own, and what they answer is stored by `memory.mset`. Loader: a promise for each key, resolved together.',
+  'Floors. Warm: requests are read, their keys joined and encoded as they cross into wasm, and an array of results is made, for a promise. Cold: callbacks are called ten at a time, each in an async context of its own, and what they answer is stored by our own `memory.mset`. Loader: a promise for each key, resolved together.',
   HOW,
 ]
 
@@ -40,7 +45,7 @@ async function warm(title: string, entries: number, size: number, kind: Kind, ex
   const corpus = new Corpus(entries)
   const floor: Contender<Input> = { name: FLOOR, run: ({ batch }) => readAndEncode(batch) }
   const plan = corpus.plan(size, kind, rounds(extent, 120))
-  return rowOf(title, await interleave([await corpus.roomy(), floor], { ...plan, verify: isAsLong }), size)
+  return rowOf(title, await interleave([await corpus.roomy(), floor], { ...plan, verify: verifyOurs }), size)
 }
 
 async function readAndEncode(batch: Batch): Promise<unknown[]> {
@@ -52,7 +57,7 @@ async function readAndEncode(batch: Batch): Promise<unknown[]> {
   }
   encoder.encodeInto(joined, bytes)
   const results = new Array<unknown>(batch.length)
-  for (let i = 0; i < batch.length; i += 1) results[i] = bytes
+  for (let i = 0; i < batch.length; i += 1) results[i] = NO_VALUE
   return results
 }
 
@@ -76,7 +81,7 @@ async function cold(extent: Extent): Promise<Row> {
         ),
       }
     },
-    verify: isAsLong,
+    verify: verifyOurs,
   }
   const floor: Contender<Input> = {
     name: FLOOR,
@@ -92,7 +97,7 @@ async function cold(extent: Extent): Promise<Row> {
       }
       await Promise.all(Array.from({ length: LIMIT }, worker))
       processor.memory.mset(entries)
-      return entries
+      return entries.map(({ value }) => value)
     },
   }
   return rowOf(
@@ -104,7 +109,9 @@ async function cold(extent: Extent): Promise<Row> {
 
 async function loader(extent: Extent): Promise<Row> {
   const corpus = new Corpus(ENTRIES)
-  const ours = new BatchProcessor({ maxEntries: 2 * ENTRIES }).loader(async (keys: readonly string[]) => keys)
+  const ours = new BatchProcessor({ maxEntries: 2 * ENTRIES }).loader(async (keys: readonly string[]) =>
+    keys.map((key) => ({ id: Number(key.slice(key.lastIndexOf('-') + 1)) })),
+  )
   const all = Array.from({ length: ENTRIES }, (_, id) => corpus.keys.make(id, 'reused'))
   await ours.loadMany(all)
   const contenders: Contender<Input>[] = [
@@ -115,17 +122,19 @@ async function loader(extent: Extent): Promise<Row> {
         const resolves: ((value: unknown) => void)[] = []
         const promises = batch.map(() => new Promise((resolve) => resolves.push(resolve)))
         queueMicrotask(() => {
-          for (const resolve of resolves) resolve(batch)
+          for (const resolve of resolves) resolve(NO_VALUE)
         })
         return Promise.all(promises)
       },
     },
   ]
   const plan = corpus.plan(KEYS, 'fresh', rounds(extent, 80))
-  return rowOf('loader, warm, load, fresh keys', await interleave(contenders, { ...plan, verify: isAsLong }), KEYS)
+  return rowOf('loader, warm, load, fresh keys', await interleave(contenders, { ...plan, verify: verifyOurs }), KEYS)
 }
 
-/** A floor has no values to be right or wrong. */
-function isAsLong(answer: unknown, { ids }: Input): void {
-  if ((answer as readonly unknown[]).length !== ids.length) throw new Error('Not as many answers as keys')
+/** Ours as anywhere else; a floor that has looked nothing up, by the number of its answers. */
+function verifyOurs(answer: unknown, input: Input): void {
+  const got = answer as readonly unknown[]
+  if (got[0] !== NO_VALUE) verify(answer, input)
+  else if (got.length !== input.ids.length || got.some((value) => value !== NO_VALUE)) throw new Error('Not a floor')
 }
